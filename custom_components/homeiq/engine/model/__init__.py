@@ -1,0 +1,70 @@
+"""Define the values that every room of the engine speaks: events, habits, drafts, verdicts, suggestions, errors."""
+
+from ._automation import Draft, Suggestion, SuggestionState
+from ._columns import SLOT_US, ActColumns
+from ._errors import (
+    ChildError,
+    DraftError,
+    EngineError,
+    QueryError,
+    ReplicaError,
+    StoreDamagedError,
+    StoreError,
+    StoreNewerError,
+)
+from ._event import (
+    NO_FACTS,
+    TRUE_STATES,
+    UNUSABLE_STATES,
+    EntityFacts,
+    Event,
+    EventKind,
+    Origin,
+    RawEvent,
+    numeric_value,
+)
+from ._habit import Evidence, Habit, HabitKind, MiningResult, Rejection
+from ._json import Json, as_list, as_number, as_object, as_text, as_whole
+from ._query import EventPage, EventQuery
+from ._verdict import Finding, Level, Verdict
+
+__all__ = [
+    "NO_FACTS",
+    "SLOT_US",
+    "TRUE_STATES",
+    "UNUSABLE_STATES",
+    "ActColumns",
+    "ChildError",
+    "Draft",
+    "DraftError",
+    "EngineError",
+    "EntityFacts",
+    "Event",
+    "EventKind",
+    "EventPage",
+    "EventQuery",
+    "Evidence",
+    "Finding",
+    "Habit",
+    "HabitKind",
+    "Json",
+    "Level",
+    "MiningResult",
+    "Origin",
+    "QueryError",
+    "RawEvent",
+    "Rejection",
+    "ReplicaError",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreNewerError",
+    "Suggestion",
+    "SuggestionState",
+    "Verdict",
+    "as_list",
+    "as_number",
+    "as_object",
+    "as_text",
+    "as_whole",
+    "numeric_value",
+]

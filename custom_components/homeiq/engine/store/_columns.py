@@ -1,0 +1,131 @@
+"""Read the store as columns, for mining: synchronous, on a connection of its own, from any process.
+
+Rows stream through SQLite's cursor into flat arrays, so a month of a busy home never stands in memory as objects.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import batched
+from pathlib import Path
+import sqlite3
+from typing import Final
+from urllib.parse import quote
+
+from ..model import SLOT_US, ActColumns, EventKind, Origin
+from ._codes import KIND_TO_CODE, ORIGIN_TO_CODE
+from ._connection import to_store_error
+
+# Shorter stretches of `unavailable` are restarts and radio hiccups: whoever acted in them was still seen.
+_OUTAGE_US: Final = 600_000_000
+_BATCH: Final = 10_000
+_STATE: Final = KIND_TO_CODE[EventKind.STATE]
+_ORIGIN_INDEX: Final = bytes(
+    {ORIGIN_TO_CODE[origin]: index for index, origin in enumerate(Origin)}.get(code, 0) for code in range(256)
+)
+
+_ACTS: Final = """
+SELECT e.time_us, e.entity, e.origin, COALESCE(e.state_text, s.key), COALESCE(e.old_state_text, o.key)
+FROM events AS e
+LEFT JOIN texts AS s ON s.id = e.state
+LEFT JOIN texts AS o ON o.id = e.old_state
+WHERE e.entity IN (SELECT value FROM json_each(:entities)) AND e.time_us >= :start AND e.time_us < :end
+  AND e.kind = :state
+ORDER BY e.entity, e.time_us, e.id
+"""
+_SLOTS: Final = f"""
+SELECT time_us / {SLOT_US:d} AS slot, COUNT(*) FROM events WHERE time_us >= :start AND time_us < :end
+GROUP BY slot ORDER BY slot
+"""
+_OUTAGES: Final = """
+SELECT time_us - held_us, time_us FROM events
+WHERE time_us >= :start AND time_us < :end AND kind = :state AND held_us >= :least
+  AND (old_state = (SELECT id FROM texts WHERE key = 'unavailable') OR old_state_text = 'unavailable')
+"""
+_ENTITY_COUNT: Final = """
+SELECT COUNT(*) FROM entities AS n
+WHERE EXISTS (SELECT 1 FROM events WHERE entity = n.id AND time_us >= :start AND time_us < :end)
+"""
+
+
+def read_acts(path: Path, start_us: int, end_us: int, domains: Sequence[str]) -> ActColumns:
+    """Return the state changes of all entities of some domains in [start_us, end_us), and the home's signs of life.
+
+    Reads one snapshot, read-only, and blocks meanwhile: for a child process or a thread. Raises StoreError if the file
+    cannot be read or holds no store.
+    """
+    with _reading(path) as connection:
+        wanted = frozenset(domains)
+        names = {
+            row_id: key
+            for row_id, key in connection.execute("SELECT id, key FROM entities ORDER BY id")
+            if key.partition(".")[0] in wanted
+        }
+        values = {
+            "start": start_us,
+            "end": end_us,
+            "state": _STATE,
+            "least": _OUTAGE_US,
+            "entities": f"[{','.join(map(str, names))}]",
+        }
+        acts = _read_states(connection.execute(_ACTS, values), {row_id: i for i, row_id in enumerate(names)})
+        slots, slot_events = _read_pairs(connection.execute(_SLOTS, values))
+        starts, ends = _read_pairs(connection.execute(_OUTAGES, values))
+        (entity_count,) = connection.execute(_ENTITY_COUNT, values).fetchone()
+    time_us, entity, state, old_state, origin, states = acts
+    return ActColumns(
+        start_us=start_us,
+        end_us=end_us,
+        time_us=time_us,
+        entity=entity,
+        state=state,
+        old_state=old_state,
+        origin=origin,
+        entities=tuple(names.values()),
+        states=states,
+        slots=slots,
+        slot_events=slot_events,
+        outage_start_us=starts,
+        outage_end_us=ends,
+        entity_count=entity_count,
+    )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a read-only snapshot; raises StoreError for whatever SQLite objects to inside."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, autocommit=True)) as connection:
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.Error as err:
+        raise to_store_error(err) from err
+
+
+def _read_states(
+    rows: sqlite3.Cursor, entity_index: dict[int, int]
+) -> tuple[array[int], array[int], array[int], array[int], array[int], tuple[str, ...]]:
+    time_us, entity, state, old_state = array("q"), array("i"), array("i"), array("i")
+    origin = bytearray()
+    texts: dict[str | None, int] = {None: -1}
+
+    def index_of(text: str | None) -> int:
+        return texts.setdefault(text, len(texts) - 1)
+
+    for batch in batched(rows, _BATCH, strict=False):
+        times, entities, origins, states, old_states = zip(*batch, strict=True)
+        time_us.extend(times)
+        entity.extend(map(entity_index.__getitem__, entities))
+        origin.extend(origins)
+        state.extend(map(index_of, states))
+        old_state.extend(map(index_of, old_states))
+    known = tuple(text for text in texts if text is not None)
+    return time_us, entity, state, old_state, array("b", bytes(origin.translate(_ORIGIN_INDEX))), known
+
+
+def _read_pairs(rows: sqlite3.Cursor) -> tuple[array[int], array[int]]:
+    first, second = array("q"), array("q")
+    for one, two in rows:
+        first.append(one)
+        second.append(two)
+    return first, second

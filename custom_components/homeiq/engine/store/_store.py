@@ -1,0 +1,351 @@
+"""Keep events in one SQLite file: one writer, readers on connections of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import batched
+from pathlib import Path
+import sqlite3
+from typing import Final, override
+
+import aiosqlite
+
+from ..model import Event, EventPage, EventQuery, StoreDamagedError, StoreError
+from ..ports import Clock, EventSink, HistoryReader
+from ._connection import close, connect, is_damage, prepare_writer, to_store_error, transaction, translated
+from ._dedupe import missing_of
+from ._dimensions import Dimensions
+from ._integrity import CHECK_BUDGET_S, FULL_CHECK_S, identity, quick_check, set_aside, size
+from ._migrations import identify, migrate
+from ._purging import STEP_ROWS, delete_orphans, empty_wal, find_orphans, give_pages_back, purge_entity, purge_step
+from ._reading import check_query, decode_rows, read_page
+from ._rows import SELECT_EVENTS
+from ._writing import add_counters, next_row_id, write_batch
+
+# Times that a full disk or another program's lock needs to pass leave the connection as good as it was.
+_PASSING: Final = frozenset({"disk_full", "locked"})
+_EMPTY_WAL_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStats:
+    """Describe the store: rows held, times of the oldest and newest event (µs), bytes on disk, lifetime counters."""
+
+    events: int
+    oldest_us: int | None
+    newest_us: int | None
+    size_bytes: int
+    counters: Mapping[str, int]
+
+
+class Store(EventSink, HistoryReader):
+    """Keep events; opened on the first use, and opened again after a fault.
+
+    All methods run on the event loop and do their work in aiosqlite's thread. All raise StoreError; its ``reason``
+    placeholder is one word: disk_full, read_only, locked, cannot_open, io_error, damaged, newer, closed or unknown.
+    What is written is written to the end, also when the caller is cancelled meanwhile.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Name the file; nothing is opened yet."""
+        self.path = path
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._writer: aiosqlite.Connection | None = None
+        self._dimensions = Dimensions()
+        self._next_id = 1
+        self._closed = False
+        self._aside: list[Path] = []
+        self._tasks: set[asyncio.Task[object]] = set()
+        # Which file the writer has open: one that was deleted or replaced under its name must not take events.
+        self._opened: tuple[int, int] | None = None
+        self._check_s: float | None = CHECK_BUDGET_S
+
+    @property
+    def set_aside(self) -> Sequence[Path]:
+        """Return the damaged files that were set aside since this object was made, oldest first."""
+        return tuple(self._aside)
+
+    async def open(self) -> None:
+        """Open the file, create or upgrade its schema and check it; a damaged file is set aside and a new one begun.
+
+        Raises StoreError if the file cannot be opened now and StoreNewerError if a newer HomeIQ wrote it.
+        """
+        await self._write(_nothing)
+
+    async def close(self) -> None:
+        """Commit the WAL into the file and close it; the store cannot be used after that."""
+        self._closed = True
+        await self._finish(self._close())
+
+    @override
+    async def append(
+        self, events: Sequence[Event], counters: Mapping[str, int] | None = None, *, dedupe: bool = False
+    ) -> int:
+        async def work(writer: aiosqlite.Connection) -> int:
+            wanted = await missing_of(writer, events) if dedupe else events
+            totals = {**(counters or {}), "stored": len(wanted), "duplicates": len(events) - len(wanted)}
+            async with transaction(writer):
+                await write_batch(writer, self._dimensions, wanted, self._next_id, totals)
+            self._dimensions.commit()
+            self._next_id += len(wanted)
+            return len(wanted)
+
+        return await self._write(work)
+
+    async def count(self, counters: Mapping[str, int]) -> None:
+        """Add increments to lifetime counters in a transaction of their own."""
+
+        async def work(writer: aiosqlite.Connection) -> None:
+            async with transaction(writer):
+                await add_counters(writer, counters)
+
+        await self._write(work)
+
+    @override
+    async def query(self, query: EventQuery) -> EventPage:
+        check_query(query)
+        async with self._reader() as reader:
+            return await read_page(reader, query)
+
+    async def stats(self) -> StoreStats:
+        """Return figures about the store."""
+        async with self._reader() as reader:
+            (row,) = await reader.execute_fetchall(
+                "SELECT (SELECT MIN(time_us) FROM events), (SELECT MAX(time_us) FROM events)"
+            )
+            rows = await reader.execute_fetchall("SELECT name, value FROM counters")
+            size_bytes = await asyncio.to_thread(size, self.path)
+        counters: dict[str, int] = {name: value for name, value in rows}  # noqa: C416 - a Row is no tuple to mypy
+        return StoreStats(
+            events=counters.get("stored", 0) - counters.get("purged", 0),
+            oldest_us=row[0],
+            newest_us=row[1],
+            size_bytes=size_bytes,
+            counters=counters,
+        )
+
+    async def counts_since(self, time_us: int) -> Mapping[str | None, int]:
+        """Return how many events each entity has had since a time; None stands for events without an entity."""
+        async with self._reader() as reader:
+            rows = await reader.execute_fetchall(
+                "SELECT n.key, COUNT(*) FROM events AS e LEFT JOIN entities AS n ON n.id = e.entity"
+                " WHERE e.time_us >= ? GROUP BY e.entity",
+                (time_us,),
+            )
+        return {row[0]: row[1] for row in rows}
+
+    async def events_after(self, row_id: int, limit: int) -> Sequence[Event]:
+        """Return up to ``limit`` events that were stored after the one with this row id, in the order of storing."""
+        async with self._reader() as reader:
+            rows = await reader.execute_fetchall(
+                f"{SELECT_EVENTS} WHERE e.id > ? ORDER BY e.id LIMIT ?", (row_id, limit)
+            )
+            return await decode_rows(list(rows))
+
+    async def last_row_id(self) -> int:
+        """Return the row id of the event stored last, 0 if there never was one."""
+        await self.open()
+        return self._next_id - 1
+
+    async def get_cursor(self, name: str) -> int | None:
+        """Return how far a follower of the store has come, None if it never was here."""
+        async with self._reader() as reader:
+            rows = await reader.execute_fetchall("SELECT row_id FROM cursors WHERE name = ?", (name,))
+        return next((int(row[0]) for row in rows), None)
+
+    async def set_cursor(self, name: str, row_id: int) -> None:
+        """Remember how far a follower of the store has come."""
+        await self._execute(
+            "INSERT INTO cursors (name, row_id) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET row_id = excluded.row_id",
+            (name, row_id),
+        )
+
+    async def delete_cursor(self, name: str) -> None:
+        """Forget a follower of the store."""
+        await self._execute("DELETE FROM cursors WHERE name = ?", (name,))
+
+    async def get_meta(self, name: str) -> str | None:
+        """Return a remembered text, None if there is none of this name."""
+        async with self._reader() as reader:
+            rows = await reader.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,))
+        return next((str(row[0]) for row in rows), None)
+
+    async def set_meta(self, name: str, value: str) -> None:
+        """Remember a text under a name."""
+        await self._execute(
+            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+    async def purge_before(self, time_us: int) -> int:
+        """Delete all events older than a time, in small transactions between which others may write."""
+        deleted = 0
+        while step := await self._write(partial(purge_step, before_us=time_us)):
+            deleted += step
+        if deleted:
+            await self._delete_orphans()
+        return deleted
+
+    async def purge_entity(self, entity_id: str) -> tuple[int, int]:
+        """Delete an entity's events and all mentions of it; return (events deleted, payloads of others changed).
+
+        Raises StoreError with reason ``locked`` if a reader keeps what was deleted alive in the WAL; the events are
+        gone then, and asking again cleans up.
+        """
+
+        async def work(writer: aiosqlite.Connection) -> tuple[int, int]:
+            self._dimensions.forget()
+            return await purge_entity(writer, entity_id)
+
+        report = await self._write(work)
+        while await self._write(give_pages_back):
+            pass
+        for _ in range(_EMPTY_WAL_TRIES):
+            if await self._write(empty_wal):
+                return report
+        raise StoreError("a reader is in the way of emptying the write-ahead log", reason="locked")
+
+    async def _delete_orphans(self) -> None:
+        async with self._reader() as reader:
+            found = await find_orphans(reader)
+
+        async def work(writer: aiosqlite.Connection) -> None:
+            self._dimensions.forget()
+            await delete_orphans(writer, part)
+
+        for orphans in found:
+            for ids in batched(orphans.ids, STEP_ROWS, strict=False):
+                part = orphans._replace(ids=ids)
+                await self._write(work)
+        while await self._write(give_pages_back):
+            pass
+
+    async def _execute(self, sql: str, values: Sequence[object]) -> None:
+        async def work(writer: aiosqlite.Connection) -> None:
+            async with transaction(writer):
+                await writer.execute(sql, values)
+
+        await self._write(work)
+
+    async def _write[T](self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Do work on the writer, alone and to its end."""
+        return await self._finish(self._alone(work))
+
+    async def _finish[T](self, work: Awaitable[T]) -> T:
+        """Wait for work that goes on if the wait is cancelled: SQLite's thread would not stop for it either."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            # Nobody will ask for its answer.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
+        return task.result()
+
+    async def _alone[T](self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        async with self._lock:
+            with translated():
+                writer = await self._ensure_open()
+                try:
+                    return await work(writer)
+                except BaseException as err:
+                    await self._after_fault(writer, err)
+                    raise
+
+    async def _after_fault(self, writer: aiosqlite.Connection, err: BaseException) -> None:
+        """Leave nothing half done, and open anew next time if the connection may be the reason."""
+        self._dimensions.rollback()
+        reason = to_store_error(err).placeholders["reason"] if isinstance(err, sqlite3.Error) else None
+        if reason == "io_error":
+            self._check_s = CHECK_BUDGET_S
+        try:
+            if is_damage(err):
+                await self._set_aside()
+        finally:
+            if reason not in _PASSING or writer.in_transaction:
+                await self._drop_writer()
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Give a read-only connection; it sees what was committed before it was opened."""
+        with translated():
+            if self._writer is None or self._closed:
+                await self.open()
+            reader = await connect(self.path, read_only=True)
+            try:
+                yield reader
+            except asyncio.CancelledError:
+                await reader.interrupt()
+                raise
+            except sqlite3.DatabaseError as err:
+                if is_damage(err):
+                    # The next write looks at the whole file before it goes on.
+                    self._check_s = FULL_CHECK_S
+                raise
+            finally:
+                await close(reader)
+
+    async def _ensure_open(self) -> aiosqlite.Connection:
+        if self._closed:
+            raise StoreError("the store is closed", reason="closed")
+        if self._writer is not None:
+            if self._check_s is None and await asyncio.to_thread(identity, self.path) == self._opened:
+                return self._writer
+            # SQLite does not write the log into a file that was moved, and would read it into the one now in its place.
+            with suppress(sqlite3.Error):
+                await empty_wal(self._writer)
+            await self._drop_writer()
+        await asyncio.to_thread(self.path.parent.mkdir, parents=True, exist_ok=True)
+        try:
+            self._writer = await self._open_checked()
+        except (StoreDamagedError, sqlite3.DatabaseError) as err:
+            if not is_damage(err):
+                raise
+            self._writer = await self._open_checked()
+        self._opened = await asyncio.to_thread(identity, self.path)
+        self._check_s = None
+        return self._writer
+
+    async def _open_checked(self) -> aiosqlite.Connection:
+        connection = await connect(self.path)
+        try:
+            # A file that is not ours, or too new for us, is not even switched to WAL.
+            await identify(connection)
+            await prepare_writer(connection)
+            await migrate(connection, self._clock.now_us())
+            if self._check_s is not None:
+                await quick_check(connection, self._check_s)
+            await self._dimensions.load(connection)
+            self._next_id = await next_row_id(connection)
+        except BaseException as err:
+            try:
+                if is_damage(err):
+                    await self._set_aside()
+            finally:
+                await close(connection)
+            raise
+        return connection
+
+    async def _set_aside(self) -> None:
+        """Rename the damaged files; before the connection is closed, or SQLite would delete the write-ahead log."""
+        self._aside.append(await asyncio.to_thread(set_aside, self.path, self._clock.now_us()))
+        self._check_s = CHECK_BUDGET_S
+
+    async def _close(self) -> None:
+        async with self._lock:
+            await self._drop_writer()
+
+    async def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await close(writer)
+
+
+async def _nothing(writer: aiosqlite.Connection) -> None:
+    """Need nothing but an open writer."""

@@ -1,0 +1,1 @@
+"""Test the replica against a real influxd."""

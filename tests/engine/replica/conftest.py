@@ -1,0 +1,92 @@
+"""Give the replica's tests an InfluxDB, a bucket each, a real store, and events to put into it."""
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+import logging
+from pathlib import Path
+import time
+from typing import override
+
+import pytest
+
+from homeiq_engine.replica import InfluxSettings
+from homeiq_engine.store import Store
+from tests.servers.face_process import FaceProcess, ServersUnavailableError
+
+_BUCKETS = count(1)
+
+
+class WallClock:
+    """Tell the real time."""
+
+    def now_us(self) -> int:
+        """Return microseconds UTC."""
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+        return time.monotonic()
+
+
+@pytest.fixture(scope="session")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceProcess]:
+    """Run influxd 1.6.7 behind the v2 face for the whole session."""
+    try:
+        server = FaceProcess(tmp_path_factory.mktemp("influx"))
+    except ServersUnavailableError as err:
+        pytest.skip(str(err))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def influx(influx_server: FaceProcess, socket_enabled: None) -> FaceProcess:
+    """Return the running server, with sockets allowed."""
+    return influx_server
+
+
+@pytest.fixture
+def settings(influx: FaceProcess) -> InfluxSettings:
+    """Return a connection to an empty bucket of this test's own."""
+    bucket = f"bucket-{next(_BUCKETS)}"
+    influx.create_bucket(bucket)
+    return InfluxSettings(url=influx.url, org=influx.org, bucket=bucket, token=influx.token, home="flat 1")
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    """Return the real time."""
+    return WallClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: WallClock) -> AsyncIterator[Store]:
+    """Return an open, empty store."""
+    store = Store(tmp_path / "homeiq.db", clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+class _Records(logging.Handler):
+    """Keep records; pytest's own handler drops what is below the configured level."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def influx_log() -> Iterator[list[logging.LogRecord]]:
+    """Return the growing list of what the replica logs, from INFO up."""
+    handler, logger = _Records(), logging.getLogger("homeiq_engine.replica")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler.records
+    logger.setLevel(logging.NOTSET)
+    logger.removeHandler(handler)

@@ -1,0 +1,52 @@
+"""Make and run a replica in a test, wait for what it should do and read what has arrived."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+import logging
+
+from homeiq_engine.replica import Backoff, InfluxSettings, Replica
+from tests.servers.face_process import FaceProcess
+
+from .conftest import WallClock
+
+QUICK = Backoff(first=0.05, longest=0.2)
+type Log = list[logging.LogRecord]
+
+
+def make_replica(
+    store: object, settings: InfluxSettings, *, backoff: Backoff = QUICK, idle_s: float = 60.0, timeout_s: float = 10.0
+) -> Replica:
+    """Return a replica that does not wait long after a failure and rests for a minute when idle."""
+    return Replica(
+        store, settings, WallClock(), name="replica-1", backoff=backoff, idle_s=idle_s, timeout_s=timeout_s
+    )  # fmt: skip
+
+
+def states(influx: FaceProcess, settings: InfluxSettings, entity_id: str | None = None) -> list[str]:
+    """Return every stored state in the order of time, or those of one entity."""
+    points = sorted(influx.points(settings.bucket), key=lambda point: int(point["time"] or 0))
+    return [str(point["state"]) for point in points if entity_id is None or point["entity_id"] == entity_id]
+
+
+@asynccontextmanager
+async def running(replica: Replica) -> AsyncIterator[None]:
+    """Run a replica and stop it at the end."""
+    task = asyncio.create_task(replica.run())
+    try:
+        yield
+    finally:
+        await replica.stop()
+        await task
+
+
+async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until something is true; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def caught_up(replica: Replica, row_id: int) -> None:
+    """Wait until the server has acknowledged a row."""
+    await until(lambda: replica.stats.cursor == row_id)

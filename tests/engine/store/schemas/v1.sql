@@ -1,0 +1,43 @@
+CREATE TABLE migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_us INTEGER NOT NULL);
+
+CREATE TABLE entities (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+
+CREATE TABLE texts (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+
+CREATE TABLE actors (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+
+CREATE TABLE facts (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+
+CREATE TABLE payloads (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, key TEXT NOT NULL);
+
+CREATE INDEX payloads_by_hash ON payloads (hash);
+
+CREATE TABLE events (
+                id INTEGER PRIMARY KEY,
+                time_us INTEGER NOT NULL,
+                kind INTEGER NOT NULL,
+                origin INTEGER NOT NULL,
+                entity INTEGER,
+                state INTEGER,
+                state_text TEXT,
+                old_state INTEGER,
+                old_state_text TEXT,
+                held_us INTEGER,
+                payload INTEGER,
+                name INTEGER,
+                context BLOB,
+                parent BLOB,
+                user INTEGER,
+                responsible INTEGER,
+                facts INTEGER
+            );
+
+CREATE INDEX events_by_entity ON events (entity, time_us);
+
+CREATE INDEX events_by_time ON events (time_us);
+
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE cursors (name TEXT PRIMARY KEY, row_id INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -1,0 +1,125 @@
+"""Events come back from the store exactly as they went in."""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import example, given, settings, strategies as st
+import pytest
+
+from homeiq_engine.model import EntityFacts, Event, EventKind, Origin
+from homeiq_engine.store import Store
+from homeiq_engine.store._rows import facts_from_json, facts_to_json, is_inline, pack_context, unpack_context
+from tests.engine.store.samples import CONTEXTS, EVENTS, FACTS, ManualClock, event, events, raw, without_id
+
+
+@given(CONTEXTS)
+@example("7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
+@example("8ZZZZZZZZZZZZZZZZZZZZZZZZZ")
+@example("01arz3ndektsv4rrffq69g5fav")
+@example("01ARZ3NDEKTSV4RRFFQ69G5FAI")
+def test_every_context_id_comes_back_unchanged(context: str | None) -> None:
+    """A ULID, a lower-case one, one beyond 128 bits and any other text all survive packing."""
+    assert unpack_context(pack_context(context)) == context
+
+
+def test_a_ulid_takes_sixteen_bytes() -> None:
+    """A canonical ULID is packed, so that most rows are ten bytes shorter twice."""
+    assert pack_context("01ARZ3NDEKTSV4RRFFQ69G5FAV") == bytes.fromhex("01563e3ab5d3d6764c61efb99302bd5b")
+
+
+@given(FACTS)
+def test_facts_come_back_unchanged(facts: EntityFacts) -> None:
+    """Facts survive their JSON form."""
+    assert facts_from_json(facts_to_json(facts)) == facts
+
+
+def test_a_field_of_a_newer_version_is_left_out() -> None:
+    """Facts that a newer HomeIQ wrote are read as far as they are known."""
+    assert facts_from_json('{"area_id":"kitchen","aura":"blue"}') == EntityFacts(area_id="kitchen")
+
+
+@pytest.mark.parametrize(
+    ("state", "inline"),
+    [("21.5", True), ("on", False), ("", False), ("1" * 64, True), ("1" * 65, False), ("٣", False), ("a1", True)],
+)
+def test_only_short_states_with_an_ascii_digit_are_inline(state: str, inline: bool) -> None:
+    """Numbers and timestamps stay in their row, words are kept once."""
+    assert is_inline(state) is inline
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(EVENTS, max_size=12))
+def test_any_event_comes_back_as_it_went_in(batch: list[Event]) -> None:
+    """Every field of every event survives the store, in the order of storing, and after it was opened anew."""
+
+    async def there_and_back() -> list[Event]:
+        with TemporaryDirectory() as folder:
+            store = Store(Path(folder) / "homeiq.db", ManualClock())
+            assert await store.append(batch) == len(batch)
+            await store.close()
+            again = Store(Path(folder) / "homeiq.db", ManualClock())
+            try:
+                return list(await again.events_after(0, 100))
+            finally:
+                await again.close()
+
+    found = asyncio.run(there_and_back())
+
+    assert [without_id(one) for one in found] == batch
+    assert [one.id for one in found] == list(range(1, len(batch) + 1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 511, 512, 513, 1023, 1025, 2000])
+async def test_a_batch_of_any_size_is_stored_whole(store: Store, count: int) -> None:
+    """Batches are cut into statements of powers of two without losing or repeating a row."""
+    batch = events(count)
+
+    await store.append(batch)
+
+    assert [without_id(one) for one in await store.events_after(0, 10_000)] == batch
+
+
+async def test_equal_texts_are_kept_once(store: Store, path: Path) -> None:
+    """Entities, words, actors, facts and payloads are shared between events and between batches."""
+    same = {
+        "entity_id": "light.a",
+        "state": "on",
+        "old_state": "off",
+        "payload": '{"a":1}',
+        "user_id": "u",
+        "responsible": "u",
+        "facts": EntityFacts(area_id="kitchen"),
+    }
+    await store.append(events(300, **same))
+    await store.append(events(300, first=300, **same))
+    await store.close()
+
+    counts = [
+        raw(path, f"SELECT COUNT(*) FROM {table}")[0][0]
+        for table in ("entities", "texts", "actors", "facts", "payloads")
+    ]
+
+    assert counts == [1, 2, 1, 1, 1]
+
+
+async def test_a_batch_may_hold_more_texts_than_the_cache(store: Store) -> None:
+    """A text that falls out of the cache is looked up again and not stored twice."""
+    many = [event(number, state=f"word {'x' * (number % 50)}{chr(0x4E00 + number)}") for number in range(20_500)]
+    await store.append(many)
+    await store.append(many[:50])
+
+    found = await store.events_after(20_500, 100)
+
+    assert [one.state for one in found] == [one.state for one in many[:50]]
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+@pytest.mark.parametrize("origin", list(Origin))
+async def test_every_kind_and_origin_is_kept(store: Store, kind: EventKind, origin: Origin) -> None:
+    """No kind or origin is mistaken for another."""
+    await store.append([event(kind=kind, origin=origin)])
+
+    (found,) = await store.events_after(0, 10)
+
+    assert (found.kind, found.origin) == (kind, origin)

@@ -1,0 +1,1 @@
+"""Start the real servers that tests and the demo talk to, on the loopback address and in temporary folders."""
