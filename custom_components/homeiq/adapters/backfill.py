@@ -1,0 +1,168 @@
+"""Bring the recorder's past into the store once: newest first, in the background, resumable."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import start
+
+from ..const import LOGGER
+from ..engine.model import EngineError, RawEvent, StoreError
+from ..engine.pipeline import Enricher, FilterSettings, Pipeline
+from ..engine.store import Store
+from .bus import HassEventDecoder
+
+if TYPE_CHECKING:
+    from .history import RecorderHistory
+
+# A window's rows are in memory at once, about 1 kB each: the window shrinks and grows with what it holds, so that the
+# worst home known (174 events/s) needs no more than a quiet one.
+_FIRST_WINDOW_S: Final = 600.0
+_SHORTEST_WINDOW_S: Final = 60.0
+_LONGEST_WINDOW_S: Final = 3_600.0
+_FEW_ROWS: Final = 2_000
+_MANY_ROWS: Final = 10_000
+_CHUNK: Final = 1_000
+_PAUSE_S: Final = 0.02
+_RETRY_S: Final = 60.0
+_META_UNTIL: Final = "backfill_until"
+_META_FORGOTTEN: Final = "backfill_forgotten"
+_DONE: Final = "done"
+_DAY_S: Final = 86_400.0
+
+
+class HistoryError(EngineError):
+    """Report that the recorder could not be read now."""
+
+    code = "history"
+
+
+@dataclass(slots=True, kw_only=True)
+class BackfillProgress:
+    """Say how far the back-fill is: state is waiting, running, done, off, no_recorder or unknown_schema."""
+
+    state: str = "waiting"
+    events: int = 0
+    until: float | None = None
+
+
+class Backfill:
+    """Read the recorder window by window and store what is not there yet."""
+
+    def __init__(self, hass: HomeAssistant, store: Store, pipeline: Pipeline) -> None:
+        """Take the parts; nothing is read yet."""
+        self._hass = hass
+        self._store = store
+        self._pipeline = pipeline
+        self.progress = BackfillProgress()
+
+    async def async_run(self, settings: Callable[[], FilterSettings], retention_days: Callable[[], int]) -> None:
+        """Store the recorder's past, going on where an earlier run was interrupted.
+
+        The options are asked for again and again: they may change meanwhile.
+        """
+        await self._async_started()
+        if "recorder" not in self._hass.config.components:
+            self.progress.state = "no_recorder"
+            return
+        history = await self._hass.async_add_import_executor_job(_recorder_history, self._hass)
+        if (reason := history.why_unreadable()) is not None:
+            self.progress.state = reason
+            return
+        await history.async_ready()
+        while True:
+            try:
+                await self._async_fill(history, settings, retention_days)
+            except (StoreError, HistoryError) as err:
+                LOGGER.debug("Back-fill waits for the store or the recorder: %s", err)
+                self.progress.state = "waiting"
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    async def async_forget(self, entity_id: str) -> None:
+        """Never bring an entity's past back from the recorder, which may hold it on.
+
+        Only a hash of its id is kept: the store shall not name what was forgotten.
+        """
+        await self._store.set_meta(_META_FORGOTTEN, json.dumps(sorted({*await self._forgotten(), _hash(entity_id)})))
+
+    async def _forgotten(self) -> frozenset[str]:
+        return frozenset(json.loads(await self._store.get_meta(_META_FORGOTTEN) or "[]"))
+
+    async def _async_started(self) -> None:
+        started = asyncio.Event()
+
+        async def set_started(hass: HomeAssistant) -> None:
+            started.set()
+
+        remove = start.async_at_started(self._hass, set_started)
+        try:
+            await started.wait()
+        finally:
+            remove()
+
+    async def _async_fill(
+        self, history: RecorderHistory, settings: Callable[[], FilterSettings], retention_days: Callable[[], int]
+    ) -> None:
+        known = await self._store.get_meta(_META_UNTIL)
+        if known == _DONE:
+            self.progress.state = _DONE
+            return
+        self.progress.state = "running"
+        until = float(known) if known is not None else time.time()
+        # What was heard up to now and waits in memory would be stored a second time.
+        await self._pipeline.flush()
+        # What happened before HomeIQ listened may still be in the recorder's queue.
+        await history.async_committed()
+        oldest = await history.async_oldest()
+        window = _FIRST_WINDOW_S
+        while oldest is not None and until > (first := max(oldest, time.time() - retention_days() * _DAY_S)):
+            since = until - window
+            # A cause never stays known from a newer window to an older one, so each gets an enricher of its own.
+            enricher = Enricher(HassEventDecoder(), settings(), started=True)
+            forgotten = await self._forgotten()
+            read = await history.async_read(max(since, first), until)
+            events = [event for event in read if not (forgotten and _is_about(event, forgotten))]
+            for begin in range(0, len(events), _CHUNK):
+                stored = await self._pipeline.store_now(events[begin : begin + _CHUNK], enricher)
+                self.progress.events += stored
+                await asyncio.sleep(_PAUSE_S)
+            if not read:
+                # Nothing here: go straight to where there is something.
+                newest = await history.async_newest_before(since)
+                since = first if newest is None else min(since, newest + 1.0)
+            await self._store.set_meta(_META_UNTIL, str(since))
+            self.progress.until = until = since
+            if len(read) > _MANY_ROWS:
+                window = max(_SHORTEST_WINDOW_S, window / 2)
+            elif len(read) < _FEW_ROWS:
+                window = min(_LONGEST_WINDOW_S, window * 2)
+        await self._store.set_meta(_META_UNTIL, _DONE)
+        self.progress.state = _DONE
+        LOGGER.info("Back-fill from the recorder is done: %d events", self.progress.events)
+
+
+def _recorder_history(hass: HomeAssistant) -> RecorderHistory:
+    """Load the reader; only here: without the recorder its modules, and SQLAlchemy, would be loaded for nothing."""
+    from .history import RecorderHistory  # noqa: PLC0415
+
+    return RecorderHistory(hass)
+
+
+@lru_cache(maxsize=10_000)
+def _hash(entity_id: str) -> str:
+    return sha256(entity_id.encode()).hexdigest()
+
+
+def _is_about(event: RawEvent, forgotten: frozenset[str]) -> bool:
+    """Return whether an event is of a forgotten entity or a call that aims at one."""
+    targets = (event.data or {}).get("entity_id", ())
+    named = targets if isinstance(targets, list | tuple) else (targets,)
+    return any(_hash(str(name)) in forgotten for name in (event.entity_id, *named) if name is not None)

@@ -1,0 +1,259 @@
+"""Offer HomeIQ's services; each checks its input wholly before it does anything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+import json
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.service import async_register_admin_service
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonValueType
+
+from .const import DOMAIN, MAX_RETENTION_DAYS
+from .engine.model import EngineError, Event, EventKind, EventQuery, Origin, QueryError, ReplicaError
+from .engine.store import MAX_LIMIT
+from .runtime import HomeIQConfigEntry, HomeIQData
+from .service_fields import Fields, bad_value, error, schema
+
+SERVICE_QUERY_EVENTS: Final = "query_events"
+SERVICE_STATS: Final = "stats"
+SERVICE_FLUSH: Final = "flush"
+SERVICE_PURGE: Final = "purge"
+SERVICE_PURGE_ENTITY: Final = "purge_entity"
+SERVICE_GENERATE_SUGGESTIONS: Final = "generate_suggestions"
+SERVICE_VALIDATE_AUTOMATION: Final = "validate_automation"
+
+type Run = Callable[[HomeIQData, Mapping[str, Any]], Awaitable[ServiceResponse]]
+
+_DEFAULT_LIMIT: Final = 100
+_MAX_TEXT: Final = 1_000_000
+_DAY_US: Final = 86_400_000_000
+
+
+@callback
+def async_setup_services(hass: HomeAssistant) -> None:
+    """Register all services; they are there once, also while no entry is loaded."""
+    for name, service in _SERVICES.items():
+        fields_schema = schema(service.fields, service.read)
+        handler = partial(_handle, hass, service.run)
+        # All for administrators: events, servers' addresses and entity names are not everybody's business.
+        async_register_admin_service(hass, DOMAIN, name, handler, fields_schema, service.response)
+
+
+async def _handle(hass: HomeAssistant, run: Run, call: ServiceCall) -> ServiceResponse:
+    """Run a service on the loaded entry's data; every error of the engine becomes a translated one."""
+    entries: list[HomeIQConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        raise error("not_loaded")
+    try:
+        return await run(entries[0].runtime_data, call.data)
+    except QueryError as err:
+        raise bad_value(err.placeholders["field"], err.placeholders["value"]) from err
+    except EngineError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=f"{err.code}_failed",
+            translation_placeholders={"error": str(err), **err.placeholders},
+        ) from err
+
+
+async def _query_events(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    await data.pipeline.flush()
+    page = await data.store.query(EventQuery(**fields))
+    # In a thread: 10,000 events take a tenth of a second.
+    events = await asyncio.to_thread(_events, page.events)
+    return {"events": events, "next_cursor": page.next_cursor}
+
+
+async def _flush(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    stored = await data.pipeline.flush()
+    return {"stored": stored, "buffer_depth": data.pipeline.depth}
+
+
+async def _purge(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    now_us = round(dt_util.utcnow().timestamp() * 1_000_000)
+    await data.pipeline.flush()
+    deleted = await data.store.purge_before(now_us - fields["keep_days"] * _DAY_US)
+    await data.coordinator.async_recount()
+    return {"deleted": deleted}
+
+
+async def _purge_entity(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    entity_id: str = fields["entity_id"]
+    # What waits in memory may name the entity too.
+    await data.pipeline.flush()
+    await data.backfill.async_forget(entity_id)
+    events, payloads = await data.store.purge_entity(entity_id)
+    # The noisiest entity may have been this one.
+    await data.coordinator.async_recount()
+    refused: ReplicaError | None = None
+    for replica in list(data.replicas.values()):
+        try:
+            await replica.purge_entity(entity_id)
+        except ReplicaError as err:
+            # One server that is away must not keep the others from forgetting; calling again repeats all.
+            refused = err
+    if refused is not None:
+        raise refused
+    return {"events": events, "payloads": payloads}
+
+
+async def _generate_suggestions(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    await data.pipeline.flush()
+    return await data.learning.async_suggest(**fields)
+
+
+async def _validate_automation(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    return await data.learning.async_validate(fields["text"])
+
+
+def _read_query(fields: Fields) -> Mapping[str, Any]:
+    start_us, end_us = fields.time_range_us("start", "end")
+    return {
+        "entity_ids": fields.entity_ids("entity_id"),
+        "start_us": start_us,
+        "end_us": end_us,
+        "kinds": fields.members("kinds", EventKind),
+        "origins": fields.members("origins", Origin),
+        "limit": fields.number("limit", 1, MAX_LIMIT, _DEFAULT_LIMIT),
+        "newest_first": fields.flag("newest_first"),
+        "cursor": fields.text("cursor"),
+    }
+
+
+def _read_nothing(fields: Fields) -> Mapping[str, Any]:
+    return {}
+
+
+def _read_purge(fields: Fields) -> Mapping[str, Any]:
+    return {"keep_days": fields.number("keep_days", 0, MAX_RETENTION_DAYS)}
+
+
+def _read_purge_entity(fields: Fields) -> Mapping[str, Any]:
+    return {"entity_id": fields.entity_id("entity_id")}
+
+
+def _read_suggest(fields: Fields) -> Mapping[str, Any]:
+    return {
+        "days": fields.number("days", 1, 365, 30),
+        "entity_ids": fields.entity_ids("entity_id"),
+        "limit": fields.number("limit", 1, 100, 20),
+    }
+
+
+def _read_validate(fields: Fields) -> Mapping[str, Any]:
+    return {"text": fields.required_text("text", _MAX_TEXT)}
+
+
+async def _stats(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    pipeline = data.pipeline.stats()
+    store = await data.store.stats()
+    replicas: dict[str, Any] = {}
+    # A copy: while one is asked, another may be added or removed.
+    for subentry_id, replica in list(data.replicas.items()):
+        figures = await replica.fresh_stats()
+        known = data.known_subentries.get(subentry_id)
+        replicas[subentry_id] = {
+            "title": None if known is None else known.title,
+            "state": figures.state.value,
+            "cursor": figures.cursor,
+            "lag_events": figures.lag_events,
+            "sent": figures.sent,
+            "bytes_sent": figures.bytes_sent,
+            "last_error": figures.last_error,
+        }
+    counters = store.counters
+    return {
+        "stored": counters.get("stored", 0),
+        "held": store.events,
+        "lost": counters.get("lost", 0) + pipeline.lost_uncounted,
+        "duplicates": counters.get("duplicates", 0),
+        "received": pipeline.received,
+        "filtered": counters.get("filtered", 0),
+        "attribute_only": counters.get("attribute_only", 0),
+        "logs_lost": counters.get("logs_lost", 0),
+        "buffer_depth": pipeline.buffer_depth,
+        "write_p95_ms": pipeline.write_p95_ms,
+        "store_bytes": store.size_bytes,
+        "oldest": _iso(store.oldest_us),
+        "newest": _iso(store.newest_us),
+        "replicas": replicas,
+        "backfill": {"state": data.backfill.progress.state, "events": data.backfill.progress.events},
+    }
+
+
+def _events(events: Iterable[Event]) -> list[JsonValueType]:
+    return [_event(event) for event in events]
+
+
+def _event(event: Event) -> dict[str, Any]:
+    facts = event.facts
+    return {
+        "id": event.id,
+        "time": _iso(event.time_us),
+        "kind": event.kind.value,
+        "origin": event.origin.value,
+        "responsible": event.responsible,
+        "entity_id": event.entity_id,
+        "state": event.state,
+        "old_state": event.old_state,
+        "value": event.value,
+        "held_s": None if event.held_us is None else event.held_us / 1_000_000,
+        "name": event.name,
+        "data": None if event.payload is None else json.loads(event.payload),
+        "area_id": facts.area_id,
+        "floor_id": facts.floor_id,
+        "device_id": facts.device_id,
+        "integration": facts.integration,
+        "device_class": facts.device_class,
+        "unit": facts.unit,
+        "labels": list(facts.labels),
+        "context_id": event.context_id,
+        "parent_id": event.parent_id,
+        "user_id": event.user_id,
+    }
+
+
+def _iso(time_us: int | None) -> str | None:
+    if time_us is None:
+        return None
+    seconds, micros = divmod(time_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    """Describe a service: the fields it knows, how they are read, what it does, whether it answers always."""
+
+    run: Run
+    fields: tuple[str, ...] = ()
+    read: Callable[[Fields], Mapping[str, Any]] = _read_nothing
+    response: SupportsResponse = SupportsResponse.OPTIONAL
+
+
+_SERVICES: Final[Mapping[str, _Service]] = {
+    SERVICE_QUERY_EVENTS: _Service(
+        run=_query_events,
+        fields=("entity_id", "start", "end", "kinds", "origins", "limit", "newest_first", "cursor"),
+        read=_read_query,
+        response=SupportsResponse.ONLY,
+    ),
+    SERVICE_STATS: _Service(run=_stats, response=SupportsResponse.ONLY),
+    SERVICE_FLUSH: _Service(run=_flush),
+    SERVICE_PURGE: _Service(run=_purge, fields=("keep_days",), read=_read_purge),
+    SERVICE_PURGE_ENTITY: _Service(run=_purge_entity, fields=("entity_id",), read=_read_purge_entity),
+    SERVICE_GENERATE_SUGGESTIONS: _Service(
+        run=_generate_suggestions,
+        fields=("days", "entity_id", "limit"),
+        read=_read_suggest,
+        response=SupportsResponse.ONLY,
+    ),
+    SERVICE_VALIDATE_AUTOMATION: _Service(
+        run=_validate_automation, fields=("text",), read=_read_validate, response=SupportsResponse.ONLY
+    ),
+}

@@ -1,0 +1,1 @@
+"""Show HomeIQ's main job on a real Home Assistant process; `script/demo` is the command."""

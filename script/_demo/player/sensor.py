@@ -1,0 +1,37 @@
+"""Add the demo's sensors."""
+
+from typing import override
+
+from homeassistant.components.sensor import SensorEntity, SensorStateClass
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddEntitiesCallback
+from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
+
+from ._entity import DemoEntity, Thing, add_things
+
+
+class DemoSensor(DemoEntity, SensorEntity):
+    """Be a sensor of a number."""
+
+    _attr_state_class = SensorStateClass.MEASUREMENT
+
+    def __init__(self, thing: Thing) -> None:
+        """Take the unit beside the rest."""
+        super().__init__(thing)
+        self._attr_native_unit_of_measurement = thing["attributes"].get("unit_of_measurement")
+
+    @property
+    @override
+    def native_value(self) -> float:
+        """Return the number."""
+        return float(self.standing)
+
+
+async def async_setup_platform(
+    hass: HomeAssistant,
+    config: ConfigType,
+    async_add_entities: AddEntitiesCallback,
+    discovery_info: DiscoveryInfoType | None = None,
+) -> None:
+    """Add them."""
+    add_things(hass, "sensor", DemoSensor, async_add_entities)

@@ -1,0 +1,52 @@
+"""The scripts tell wrong usage apart from failure, and setup names the Python it made."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "script"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["setup", "now"],
+        ["_python314.sh"],
+        ["check", "nonsense"],
+    ],
+)
+def test_wrong_usage_of_a_script_ends_with_two(command: list[str]) -> None:
+    """A script called wrongly says how it is called, on stderr, does nothing and exits with 2."""
+    done = subprocess.run([SCRIPTS / command[0], *command[1:]], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize("check", ["import_rules", "hass_files", "wheels", "container_entry"])
+def test_wrong_usage_of_a_check_ends_with_two(check: str) -> None:
+    """A check program called with too many arguments says how it is called and exits with 2."""
+    program = SCRIPTS / "checks" / f"{check}.py"
+
+    done = subprocess.run([sys.executable, program, "a", "b"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
+
+
+def test_a_breach_makes_a_check_end_with_one(tmp_path: Path) -> None:
+    """A check program that finds something names it on stdout and exits with 1."""
+    (tmp_path / "__init__.py").write_text("from __future__ import annotations\n")
+
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "checks" / "import_rules.py", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("__init__.py:1: imports __future__")
