@@ -16,7 +16,7 @@ import pytest
 from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
 from syrupy.assertion import SnapshotAssertion
 
-from tests.servers.face_process import FaceProcess, ServersUnavailableError
+from tests.servers.face_process import FaceProcess
 
 type EntryOf = Callable[[HomeAssistant], Awaitable[HomeIQConfigEntry]]
 type Flush = Callable[[], Awaitable[int]]
@@ -121,24 +121,6 @@ def stored(entry: HomeIQConfigEntry, flush: Flush) -> Stored:
 def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     """Return snapshots that know Home Assistant's objects."""
     return snapshot.use_extension(HomeAssistantSnapshotExtension)
-
-
-@pytest.fixture(scope="session")
-def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceProcess]:
-    """Run influxd 1.6.7 behind the v2 face for the whole session."""
-    try:
-        server = FaceProcess(tmp_path_factory.mktemp("influx"))
-    except ServersUnavailableError as err:
-        pytest.skip(str(err))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def influx(influx_server: FaceProcess, socket_enabled: None) -> FaceProcess:
-    """Return the running server, with sockets allowed."""
-    return influx_server
 
 
 @pytest.fixture

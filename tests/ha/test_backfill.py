@@ -106,6 +106,22 @@ async def test_the_past_is_stored_with_its_causes(
     assert int(lifetime.state) == stats.counters["stored"]
 
 
+async def test_a_state_reported_anew_in_the_past_is_stored_and_a_change_of_attributes_is_not(
+    hass: HomeAssistant, recorder: Recorder, entry_of: EntryOf
+) -> None:
+    began = time.time() - 30 * HOUR
+    hass.states.async_set("sensor.button", "single", {"battery": 90}, timestamp=began)
+    hass.states.async_set("sensor.button", "single", {"battery": 89}, timestamp=began + 60)
+    hass.states.async_set("sensor.button", "single", {"battery": 89}, force_update=True, timestamp=began + 120)
+    await async_wait_recording_done(hass)
+
+    entry = await entry_of(hass)
+    await _finished(entry)
+
+    events = await _events(entry, "sensor.button")
+    assert [event.time_us - round(began * 1_000_000) for event in events] == [0, 120_000_000]
+
+
 async def test_what_was_heard_live_is_not_stored_twice(
     hass: HomeAssistant, recorder: Recorder, hass_admin_user: User, entry_of: EntryOf
 ) -> None:

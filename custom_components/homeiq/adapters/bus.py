@@ -132,6 +132,7 @@ def _read_state(event: Event[Any]) -> RawEvent | None:
         state=None if new is None else shown_state(entity_id, new.state, new.attributes),
         old_state=None if old is None else shown_state(entity_id, old.state, old.attributes),
         old_changed_us=None if old is None else to_us(old.last_changed_timestamp),
+        renewed=new is not None and old is not None and new.last_changed != old.last_changed,
         attributes=None if new is None else new.attributes,
         unkept=frozenset() if new is None else unrecorded(new),
         context_id=context.id,

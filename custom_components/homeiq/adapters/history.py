@@ -132,6 +132,7 @@ def _read_states(session: Session, start: float, end: float) -> Iterator[RawEven
             StatesMeta.entity_id,
             States.state,
             States.last_updated_ts,
+            States.last_changed_ts,
             StateAttributes.shared_attrs,
             States.context_id_bin,
             States.context_user_id_bin,
@@ -163,6 +164,8 @@ def _read_states(session: Session, start: float, end: float) -> Iterator[RawEven
             if row.old_state is None
             else shown_state(row.entity_id, row.old_state, attributes or _UNKNOWN),
             old_changed_us=None if row.old_changed_ts is None else to_us(row.old_changed_ts),
+            # The recorder leaves last_changed out where it is last_updated: the state itself was set.
+            renewed=row.last_changed_ts is None,
             attributes=attributes,
             context_id=bytes_to_ulid_or_none(row.context_id_bin),
             user_id=bytes_to_uuid_hex_or_none(row.context_user_id_bin),

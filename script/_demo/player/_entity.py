@@ -1,11 +1,13 @@
 """Define what the demo's entities share: they are born from a description and can be moved by hand."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddEntitiesCallback
+from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
 DOMAIN: Final = "homeiq_demo"
 PLATFORMS: Final = ("binary_sensor", "light", "lock", "sensor", "switch")
@@ -53,11 +55,18 @@ class HomeData:
     entities: dict[str, DemoEntity] = field(default_factory=dict)
 
 
-def add_things(
-    hass: HomeAssistant, domain: str, kind: type[DemoEntity], async_add_entities: AddEntitiesCallback
-) -> None:
-    """Add all things of a domain."""
-    data: HomeData = hass.data[DOMAIN]
-    added = [kind(thing) for thing in data.things if thing["entity_id"].startswith(f"{domain}.")]
-    data.entities.update({entity.entity_id: entity for entity in added})
-    async_add_entities(added)
+def platform_of(domain: str, kind: type[DemoEntity]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a platform's set-up function, which adds all things of the domain."""
+
+    async def async_setup_platform(
+        hass: HomeAssistant,
+        config: ConfigType,
+        async_add_entities: AddEntitiesCallback,
+        discovery_info: DiscoveryInfoType | None = None,
+    ) -> None:
+        data: HomeData = hass.data[DOMAIN]
+        added = [kind(thing) for thing in data.things if thing["entity_id"].startswith(f"{domain}.")]
+        data.entities.update({entity.entity_id: entity for entity in added})
+        async_add_entities(added)
+
+    return async_setup_platform

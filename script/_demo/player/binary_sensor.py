@@ -3,11 +3,8 @@
 from typing import override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddEntitiesCallback
-from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
-from ._entity import DemoEntity, add_things
+from ._entity import DemoEntity, platform_of
 
 
 class DemoBinarySensor(DemoEntity, BinarySensorEntity):
@@ -20,11 +17,4 @@ class DemoBinarySensor(DemoEntity, BinarySensorEntity):
         return self.standing == "on"
 
 
-async def async_setup_platform(
-    hass: HomeAssistant,
-    config: ConfigType,
-    async_add_entities: AddEntitiesCallback,
-    discovery_info: DiscoveryInfoType | None = None,
-) -> None:
-    """Add them."""
-    add_things(hass, "binary_sensor", DemoBinarySensor, async_add_entities)
+async_setup_platform = platform_of("binary_sensor", DemoBinarySensor)

@@ -4,11 +4,8 @@ from typing import Any, override
 
 from homeassistant.components.light import LightEntity
 from homeassistant.components.light.const import ColorMode
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddEntitiesCallback
-from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
-from ._entity import DemoEntity, add_things
+from ._entity import DemoEntity, platform_of
 
 
 class DemoLight(DemoEntity, LightEntity):
@@ -34,11 +31,4 @@ class DemoLight(DemoEntity, LightEntity):
         self.move("off")
 
 
-async def async_setup_platform(
-    hass: HomeAssistant,
-    config: ConfigType,
-    async_add_entities: AddEntitiesCallback,
-    discovery_info: DiscoveryInfoType | None = None,
-) -> None:
-    """Add them."""
-    add_things(hass, "light", DemoLight, async_add_entities)
+async_setup_platform = platform_of("light", DemoLight)

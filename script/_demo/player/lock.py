@@ -3,11 +3,8 @@
 from typing import Any, override
 
 from homeassistant.components.lock import LockEntity
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddEntitiesCallback
-from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
-from ._entity import DemoEntity, add_things
+from ._entity import DemoEntity, platform_of
 
 
 class DemoLock(DemoEntity, LockEntity):
@@ -30,11 +27,4 @@ class DemoLock(DemoEntity, LockEntity):
         self.move("unlocked")
 
 
-async def async_setup_platform(
-    hass: HomeAssistant,
-    config: ConfigType,
-    async_add_entities: AddEntitiesCallback,
-    discovery_info: DiscoveryInfoType | None = None,
-) -> None:
-    """Add them."""
-    add_things(hass, "lock", DemoLock, async_add_entities)
+async_setup_platform = platform_of("lock", DemoLock)

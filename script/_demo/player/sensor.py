@@ -3,11 +3,8 @@
 from typing import override
 
 from homeassistant.components.sensor import SensorEntity, SensorStateClass
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddEntitiesCallback
-from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
-from ._entity import DemoEntity, Thing, add_things
+from ._entity import DemoEntity, Thing, platform_of
 
 
 class DemoSensor(DemoEntity, SensorEntity):
@@ -27,11 +24,4 @@ class DemoSensor(DemoEntity, SensorEntity):
         return float(self.standing)
 
 
-async def async_setup_platform(
-    hass: HomeAssistant,
-    config: ConfigType,
-    async_add_entities: AddEntitiesCallback,
-    discovery_info: DiscoveryInfoType | None = None,
-) -> None:
-    """Add them."""
-    add_things(hass, "sensor", DemoSensor, async_add_entities)
+async_setup_platform = platform_of("sensor", DemoSensor)

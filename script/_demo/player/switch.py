@@ -3,11 +3,8 @@
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddEntitiesCallback
-from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
-from ._entity import DemoEntity, add_things
+from ._entity import DemoEntity, platform_of
 
 
 class DemoSwitch(DemoEntity, SwitchEntity):
@@ -30,11 +27,4 @@ class DemoSwitch(DemoEntity, SwitchEntity):
         self.move("off")
 
 
-async def async_setup_platform(
-    hass: HomeAssistant,
-    config: ConfigType,
-    async_add_entities: AddEntitiesCallback,
-    discovery_info: DiscoveryInfoType | None = None,
-) -> None:
-    """Add them."""
-    add_things(hass, "switch", DemoSwitch, async_add_entities)
+async_setup_platform = platform_of("switch", DemoSwitch)

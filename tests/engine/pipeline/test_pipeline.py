@@ -334,5 +334,5 @@ async def test_history_is_stored_past_the_buffer() -> None:
 
     stored = await events.store_now([raw(0), raw(1), raw(2), raw(3)], Enricher(PassDecoder(), settings, started=True))
 
-    assert (stored, sink.counters, sink.deduped, events.depth) == (2, {"backfilled": 3}, 1, 3)
+    assert (stored, sink.counters, sink.deduped, events.depth) == (2, {}, 1, 3)
     assert sink.events[0].facts.area_id == "kitchen"

@@ -11,7 +11,7 @@ import pytest
 
 from homeiq_engine.replica import InfluxSettings
 from homeiq_engine.store import Store
-from tests.servers.face_process import FaceProcess, ServersUnavailableError
+from tests.servers.face_process import FaceProcess
 
 _BUCKETS = count(1)
 
@@ -26,24 +26,6 @@ class WallClock:
     def monotonic(self) -> float:
         """Return seconds."""
         return time.monotonic()
-
-
-@pytest.fixture(scope="session")
-def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceProcess]:
-    """Run influxd 1.6.7 behind the v2 face for the whole session."""
-    try:
-        server = FaceProcess(tmp_path_factory.mktemp("influx"))
-    except ServersUnavailableError as err:
-        pytest.skip(str(err))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def influx(influx_server: FaceProcess, socket_enabled: None) -> FaceProcess:
-    """Return the running server, with sockets allowed."""
-    return influx_server
 
 
 @pytest.fixture

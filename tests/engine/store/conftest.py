@@ -1,22 +1,15 @@
 """Give the store's tests a store in a folder of its own, and see that no thread outlives a test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-import threading
 
 import pytest
 
 from homeiq_engine.store import Store
 from tests.engine.store.samples import ManualClock
+from tests.engine.store.threads import no_thread_left
 
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    """Fail a test that leaves a thread of SQLite behind."""
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in set(threading.enumerate()) - before if "connection_worker" in thread.name]
-    assert left == []
+__all__ = ["no_thread_left"]
 
 
 @pytest.fixture

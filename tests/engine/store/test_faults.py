@@ -77,19 +77,16 @@ async def test_a_lock_that_stays_is_named_and_passes(
     await store.close()
 
 
-async def test_a_refused_batch_leaves_no_text_for_the_next(
-    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_refused_batch_leaves_no_text_for_the_next(store: Store, path: Path) -> None:
     """Should the refused batch never be offered again, its words are not stored with another one, nor their ids used."""
-    monkeypatch.setattr(_connection, "BUSY_TIMEOUT_MS", 50)
-    store = Store(path, clock)
     await store.append([event(0, state="on")])
-    process = _lock(path)
+    await store._writer.execute_fetchall("PRAGMA max_page_count = 1")
     with pytest.raises(StoreError):
-        await store.append([event(1, state="never")])
-    await _unlock(process)
+        await store.append(
+            [event(number, state="never " * 10 + "abcdefghij"[number % 10] * number) for number in range(190)]
+        )
+    await store._writer.execute_fetchall("PRAGMA max_page_count = 4294967294")
     await store.append([event(2, state="off")])
-    await store.close()
 
     assert raw(path, "SELECT id, key FROM texts") == [(1, "on"), (2, "off")]
 

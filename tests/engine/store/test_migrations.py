@@ -167,6 +167,19 @@ async def test_another_programs_database_is_set_aside_to_the_byte(
     await store.close()
 
 
+async def test_an_empty_database_that_claims_a_version_is_not_ours(path: Path, clock: ManualClock) -> None:
+    """A version alone makes no store of a file, nor a newer one."""
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    store = Store(path, clock)
+    await store.append([event()])
+
+    assert len(store.set_aside) == 1
+    await store.close()
+
+
 async def test_identifying_reads_only(path: Path) -> None:
     """Looking at an empty file finds version 0 and leaves it empty; a foreign one is told."""
     path.parent.mkdir()

@@ -69,12 +69,13 @@ def test_paging_is_complete_and_stable(
     """Pages of any size give every event once in order, also where many events share one time."""
     times = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=40))
     limit = data.draw(st.integers(1, 7))
+    entity_ids = data.draw(st.sampled_from([None, tuple(f"sensor.s{number}" for number in range(7))]))
 
     async def pages() -> list[tuple[int, int | None]]:
         store = Store(tmp_path_factory.mktemp("paging") / "homeiq.db", ManualClock())
         try:
             await store.append([event(number, time_us=time_us) for number, time_us in enumerate(times)])
-            found = await all_events(store, limit=limit, newest_first=newest_first)
+            found = await all_events(store, limit=limit, newest_first=newest_first, entity_ids=entity_ids)
             return [(one.time_us, one.id) for one in found]
         finally:
             await store.close()

@@ -76,6 +76,7 @@ class RawEvent:
 
     Times are UTC microseconds. ``attributes`` may still hold keys that must not be kept; ``unkept`` names the ones
     that the entity itself asks recorders to leave out. ``old_changed_us`` is when the previous state began.
+    ``renewed`` says that an entity reported the same state as a new one, as a remote's button pressed twice does.
     """
 
     kind: EventKind
@@ -84,6 +85,7 @@ class RawEvent:
     state: str | None = None
     old_state: str | None = None
     old_changed_us: int | None = None
+    renewed: bool = False
     attributes: Mapping[str, object] | None = None
     unkept: frozenset[str] = frozenset()
     context_id: str | None = None

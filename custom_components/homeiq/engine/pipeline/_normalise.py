@@ -86,7 +86,7 @@ def held_us(raw: RawEvent) -> int | None:
 
 def is_attribute_only(raw: RawEvent) -> bool:
     """Return whether only attributes changed, not the state."""
-    return raw.kind is EventKind.STATE and raw.state is not None and raw.state == raw.old_state
+    return raw.kind is EventKind.STATE and raw.state is not None and raw.state == raw.old_state and not raw.renewed
 
 
 class PayloadEncoder:

@@ -193,7 +193,7 @@ class Pipeline:
         while parts:
             part = parts[0]
             try:
-                stored += await self._sink.append(part, {"backfilled": len(part)}, dedupe=True)
+                stored += await self._sink.append(part, dedupe=True)
             except StoreError:
                 raise
             except Exception as err:  # noqa: BLE001 - the sink is a plug-in; the event at fault is logged
