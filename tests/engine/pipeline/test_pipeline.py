@@ -23,12 +23,13 @@ async def test_events_keep_their_order_and_travel_in_batches() -> None:
     """A flush commits everything, oldest first, in batches of the set size."""
     sink = ListSink()
     events = pipeline(sink)
-    offer(events, 4500)
+    count = 2 * BATCH_SIZE + 500
+    offer(events, count)
 
     stored = await events.flush()
 
-    assert stored == 4500
-    assert sink.states == numbers(4500)
+    assert stored == count
+    assert sink.states == numbers(count)
     assert [len(batch) for batch in sink.batches] == [BATCH_SIZE, BATCH_SIZE, 500]
     assert events.depth == 0
 
@@ -88,6 +89,31 @@ async def test_a_batch_is_committed_when_it_is_large_enough(monkeypatch: pytest.
     await events.stop()
 
     assert (before, sink.states) == (0, numbers(BATCH_SIZE))
+
+
+async def test_a_full_batch_that_came_during_a_commit_does_not_wait_for_its_age(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Events that arrive while the sink is at work fill a batch without the buffer ever passing its mark."""
+
+    class BusySink(ListSink):
+        async def append(
+            self, batch: Sequence[Event], counters: Mapping[str, int] | None = None, *, dedupe: bool = False
+        ) -> int:
+            if not self.batches:
+                offer(events, BATCH_SIZE + 1, first=BATCH_SIZE)
+            return await super().append(batch, counters, dedupe=dedupe)
+
+    monkeypatch.setattr(_pipeline, "BATCH_AGE_S", 3600.0)
+    sink = BusySink()
+    events = pipeline(sink)
+    offer(events, BATCH_SIZE)
+    events.start()
+    await _until(lambda: len(sink.states) >= 2 * BATCH_SIZE)
+    waiting = events.depth
+    await events.stop()
+
+    assert (waiting, sink.states) == (1, numbers(2 * BATCH_SIZE + 1))
 
 
 async def test_stopping_commits_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:

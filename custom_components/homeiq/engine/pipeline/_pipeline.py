@@ -19,7 +19,7 @@ from ._metrics import Metrics, PipelineStats
 _LOGGER = logging.getLogger(__name__)
 
 BATCH_AGE_S: Final = 1.0
-BATCH_SIZE: Final = 2_000
+BATCH_SIZE: Final = 5_000
 # A slice holds the GIL for about 0.5 ms; between slices the event loop may run.
 _SLICE: Final = 64
 _RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -218,6 +218,9 @@ class Pipeline:
                 failures += 1
             else:
                 failures = 0
+                if len(self.buffer) >= BATCH_SIZE:
+                    # More came meanwhile than makes a batch, and the buffer wakes only when it reaches that.
+                    self._wake.set()
 
     async def _drain(self) -> None:
         """Commit all that waits now; raises StoreError if something could not be committed.
