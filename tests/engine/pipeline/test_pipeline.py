@@ -94,26 +94,25 @@ async def test_a_batch_is_committed_when_it_is_large_enough(monkeypatch: pytest.
 async def test_a_full_batch_that_came_during_a_commit_does_not_wait_for_its_age(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Events that arrive while the sink is at work fill a batch without the buffer ever passing its mark."""
+    """Events that arrive while two batches are committed leave a third one, and the buffer never passed its mark."""
 
     class BusySink(ListSink):
         async def append(
             self, batch: Sequence[Event], counters: Mapping[str, int] | None = None, *, dedupe: bool = False
         ) -> int:
             if not self.batches:
-                offer(events, BATCH_SIZE + 1, first=BATCH_SIZE)
+                offer(events, BATCH_SIZE + 1, first=2 * BATCH_SIZE)
             return await super().append(batch, counters, dedupe=dedupe)
 
     monkeypatch.setattr(_pipeline, "BATCH_AGE_S", 3600.0)
     sink = BusySink()
     events = pipeline(sink)
-    offer(events, BATCH_SIZE)
+    offer(events, 2 * BATCH_SIZE)
     events.start()
-    await _until(lambda: len(sink.states) >= 2 * BATCH_SIZE)
-    waiting = events.depth
+    await _until(lambda: len(sink.states) >= 3 * BATCH_SIZE)
     await events.stop()
 
-    assert (waiting, sink.states) == (1, numbers(2 * BATCH_SIZE + 1))
+    assert sink.states == numbers(3 * BATCH_SIZE + 1)
 
 
 async def test_stopping_commits_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
