@@ -1,0 +1,1 @@
+"""Compare what taking events in costs: bare Home Assistant, with its recorder, with HomeIQ."""
