@@ -417,7 +417,7 @@ async def test_an_impossible_event_in_the_real_store(tmp_path: Path) -> None:
     offer(events, 500, first=500)
     await events._make_batch()
     part = list(events._parts[0])
-    part[123] = replace(part[123], time_us=2**63)
+    part[123] = replace(part[123], time_us=2**64)
     events._parts[0] = part
     await events.flush()
 

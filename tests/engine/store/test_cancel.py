@@ -81,7 +81,7 @@ async def test_a_failure_that_nobody_waits_for_is_not_shouted_about(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A write that fails after its caller was cancelled leaves no "never retrieved" in the log."""
-    bad = asyncio.ensure_future(store.append([*events(600), events(1, time_us=2**63)[0]]))
+    bad = asyncio.ensure_future(store.append([*events(600), events(1, time_us=2**64)[0]]))
     await _turns(3)
     bad.cancel()
     await asyncio.wait((bad,))

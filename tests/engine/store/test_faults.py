@@ -302,7 +302,7 @@ async def test_a_failed_connection_leaves_no_thread(path: Path) -> None:
 async def test_conflicting_ids_are_put_right_by_opening_anew(store: Store, path: Path) -> None:
     """Should someone else have added rows, the ids are read anew and the batch is taken at the second try."""
     await store.append(events(5))
-    raw(path, "INSERT INTO events (id, time_us, kind, origin) VALUES (6, 1, 0, 0)")
+    raw(path, "INSERT INTO events (id, at, kind, origin) VALUES (6, 1, 0, 0)")
 
     with pytest.raises(sqlite3.IntegrityError):
         await store.append(events(2, first=5))

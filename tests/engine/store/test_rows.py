@@ -1,6 +1,7 @@
 """Events come back from the store exactly as they went in."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,22 +11,49 @@ import pytest
 from homeiq_engine.model import EntityFacts, Event, EventKind, Origin
 from homeiq_engine.store import Store
 from homeiq_engine.store._rows import facts_from_json, facts_to_json, is_inline, pack_context, unpack_context
+from homeiq_engine.store._times import from_column, to_column
 from tests.engine.store.samples import CONTEXTS, EVENTS, FACTS, ManualClock, event, events, raw, without_id
 
-
-@given(CONTEXTS)
-@example("7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
-@example("8ZZZZZZZZZZZZZZZZZZZZZZZZZ")
-@example("01arz3ndektsv4rrffq69g5fav")
-@example("01ARZ3NDEKTSV4RRFFQ69G5FAI")
-def test_every_context_id_comes_back_unchanged(context: str | None) -> None:
-    """A ULID, a lower-case one, one beyond 128 bits and any other text all survive packing."""
-    assert unpack_context(pack_context(context)) == context
+_ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+_ULID_US = 1_469_922_850_259_000
 
 
-def test_a_ulid_takes_sixteen_bytes() -> None:
-    """A canonical ULID is packed, so that most rows are ten bytes shorter twice."""
-    assert pack_context("01ARZ3NDEKTSV4RRFFQ69G5FAV") == bytes.fromhex("01563e3ab5d3d6764c61efb99302bd5b")
+@given(CONTEXTS, st.integers(0, 253_402_300_799_999_999))
+@example(_ULID, _ULID_US)
+@example(_ULID, _ULID_US + 999)
+@example(_ULID, _ULID_US + 1_000)
+@example("00000000000000000000000000", 0)
+@example("7ZZZZZZZZZZZZZZZZZZZZZZZZZ", 0)
+@example("8ZZZZZZZZZZZZZZZZZZZZZZZZZ", 0)
+@example("01arz3ndektsv4rrffq69g5fav", _ULID_US)
+@example("01ARZ3NDEKTSV4RRFFQ69G5FAI", _ULID_US)
+def test_every_context_id_comes_back_unchanged(context: str | None, time_us: int) -> None:
+    """A ULID, of the event's millisecond or not, a lower-case one, one beyond 128 bits and any other text survive."""
+    assert unpack_context(pack_context(context, time_us), time_us) == context
+
+
+@pytest.mark.parametrize(
+    ("time_us", "packed"),
+    [
+        (_ULID_US - 1, "01563e3ab5d3d6764c61efb99302bd5b"),
+        (_ULID_US, "d6764c61efb99302bd5b"),
+        (_ULID_US + 999, "d6764c61efb99302bd5b"),
+        (_ULID_US + 1_000, "01563e3ab5d3d6764c61efb99302bd5b"),
+    ],
+)
+def test_a_ulid_takes_sixteen_bytes_or_ten_in_its_own_millisecond(time_us: int, packed: str) -> None:
+    """What the event's time tells already is not kept twice."""
+    assert pack_context(_ULID, time_us) == bytes.fromhex(packed)
+
+
+@pytest.mark.parametrize(
+    ("day", "size"),
+    [("2024-07-18", 6), ("2026-11-24", 6), ("2033-06-17", 6), ("2024-07-15", 8), ("2033-06-18", 8), ("1970-01-01", 8)],
+)
+def test_a_time_of_these_years_takes_six_bytes(day: str, size: int) -> None:
+    """SQLite keeps a whole number in 6 bytes from -2^47 to 2^47 - 1 and in 8 beyond; all are exact."""
+    time_us = int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) * 1_000_000
+    assert (8 if not -(2**47) <= to_column(time_us) < 2**47 else 6, from_column(to_column(time_us))) == (size, time_us)
 
 
 @given(FACTS)

@@ -40,7 +40,7 @@ async def test_counters_commit_with_their_events_or_not_at_all(store: Store, pat
     """A batch that fails on its way leaves neither rows nor texts nor counters behind."""
     await store.append(events(2), {"lost": 1})
     with pytest.raises(OverflowError):
-        await store.append([*events(600), event(1, time_us=2**63)], {"lost": 5})
+        await store.append([*events(600), event(1, time_us=2**64)], {"lost": 5})
 
     stats = await store.stats()
 
@@ -52,7 +52,7 @@ async def test_row_ids_go_on_after_a_failed_batch(store: Store) -> None:
     """The ids that a failed batch would have had are given to the next one, texts' ids too."""
     await store.append([event(0, state="on")])
     with pytest.raises(OverflowError):
-        await store.append([event(1, state="half"), event(1, time_us=2**63)])
+        await store.append([event(1, state="half"), event(1, time_us=2**64)])
     await store.append([event(2, state="half"), event(3, state="on")])
 
     found = await store.events_after(0, 10)
@@ -140,7 +140,7 @@ async def test_a_page_of_one_entity_costs_a_page(store: Store, path: Path, newes
     connection = sqlite3.connect(path)
     order = "DESC" if newest_first else "ASC"
     plan = connection.execute(
-        f"EXPLAIN QUERY PLAN SELECT id FROM events WHERE entity = ? ORDER BY time_us {order}, id {order} LIMIT 10", (1,)
+        f"EXPLAIN QUERY PLAN SELECT id FROM events WHERE entity = ? ORDER BY at {order}, id {order} LIMIT 10", (1,)
     )
     seen = [row[3] for row in plan]
     connection.close()

@@ -15,6 +15,8 @@ from urllib.parse import quote
 from ..model import SLOT_US, ActColumns, EventKind, Origin
 from ._codes import KIND_TO_CODE, ORIGIN_TO_CODE
 from ._connection import to_store_error
+from ._rows import OLD_STATE_JOIN, STATE_JOIN
+from ._times import EPOCH_US, to_column
 
 # Shorter stretches of `unavailable` are restarts and radio hiccups: whoever acted in them was still seen.
 _OUTAGE_US: Final = 600_000_000
@@ -24,27 +26,27 @@ _ORIGIN_INDEX: Final = bytes(
     {ORIGIN_TO_CODE[origin]: index for index, origin in enumerate(Origin)}.get(code, 0) for code in range(256)
 )
 
-_ACTS: Final = """
-SELECT e.time_us, e.entity, e.origin, COALESCE(e.state_text, s.key), COALESCE(e.old_state_text, o.key)
+_ACTS: Final = f"""
+SELECT e.at + {EPOCH_US:d}, e.entity, e.origin, COALESCE(s.key, e.state), COALESCE(o.key, e.old_state)
 FROM events AS e
-LEFT JOIN texts AS s ON s.id = e.state
-LEFT JOIN texts AS o ON o.id = e.old_state
-WHERE e.entity IN (SELECT value FROM json_each(:entities)) AND e.time_us >= :start AND e.time_us < :end
+{STATE_JOIN}
+{OLD_STATE_JOIN}
+WHERE e.entity IN (SELECT value FROM json_each(:entities)) AND e.at >= :start AND e.at < :end
   AND e.kind = :state
-ORDER BY e.entity, e.time_us, e.id
+ORDER BY e.entity, e.at, e.id
 """
 _SLOTS: Final = f"""
-SELECT time_us / {SLOT_US:d} AS slot, COUNT(*) FROM events WHERE time_us >= :start AND time_us < :end
+SELECT (at + {EPOCH_US:d}) / {SLOT_US:d} AS slot, COUNT(*) FROM events WHERE at >= :start AND at < :end
 GROUP BY slot ORDER BY slot
 """
-_OUTAGES: Final = """
-SELECT time_us - held_us, time_us FROM events
-WHERE time_us >= :start AND time_us < :end AND kind = :state AND held_us >= :least
-  AND (old_state = (SELECT id FROM texts WHERE key = 'unavailable') OR old_state_text = 'unavailable')
+_OUTAGES: Final = f"""
+SELECT at + {EPOCH_US:d} - held_us, at + {EPOCH_US:d} FROM events
+WHERE at >= :start AND at < :end AND kind = :state AND held_us >= :least
+  AND typeof(old_state) = 'integer' AND old_state = (SELECT id FROM texts WHERE key = 'unavailable')
 """
 _ENTITY_COUNT: Final = """
 SELECT COUNT(*) FROM entities AS n
-WHERE EXISTS (SELECT 1 FROM events WHERE entity = n.id AND time_us >= :start AND time_us < :end)
+WHERE EXISTS (SELECT 1 FROM events WHERE entity = n.id AND at >= :start AND at < :end)
 """
 
 
@@ -62,8 +64,8 @@ def read_acts(path: Path, start_us: int, end_us: int, domains: Sequence[str]) ->
             if key.partition(".")[0] in wanted
         }
         values = {
-            "start": start_us,
-            "end": end_us,
+            "start": to_column(start_us),
+            "end": to_column(end_us),
             "state": _STATE,
             "least": _OUTAGE_US,
             "entities": f"[{','.join(map(str, names))}]",

@@ -8,6 +8,8 @@ import aiosqlite
 
 from ..model import Event
 from ._codes import KIND_TO_CODE
+from ._rows import STATE_JOIN
+from ._times import from_column, to_column
 
 _LOOKUP: Final = 400
 
@@ -20,15 +22,15 @@ async def missing_of(connection: aiosqlite.Connection, events: Sequence[Event]) 
     Two events are the same if entity, time, kind and state are, or the name where there is no state.
     """
     seen: set[_Identity] = set()
-    for part in batched(sorted({event.time_us for event in events}), _LOOKUP, strict=False):
+    for part in batched(sorted({to_column(event.time_us) for event in events}), _LOOKUP, strict=False):
         rows = await connection.execute_fetchall(
-            "SELECT n.key, e.time_us, e.kind, COALESCE(e.state_text, s.key, m.key) FROM events AS e"
-            " LEFT JOIN entities AS n ON n.id = e.entity LEFT JOIN texts AS s ON s.id = e.state"
+            "SELECT n.key, e.at, e.kind, COALESCE(s.key, e.state, m.key) FROM events AS e"
+            f" LEFT JOIN entities AS n ON n.id = e.entity {STATE_JOIN}"
             " LEFT JOIN texts AS m ON m.id = e.name"
-            f" WHERE e.time_us IN ({','.join('?' * len(part))})",
+            f" WHERE e.at IN ({','.join('?' * len(part))})",
             part,
         )
-        seen.update((entity, time_us, kind, state) for entity, time_us, kind, state in rows)
+        seen.update((entity, from_column(at), kind, state) for entity, at, kind, state in rows)
     missing: list[Event] = []
     for event in events:
         identity = _identity(event)

@@ -37,18 +37,18 @@ MIGRATIONS: Final[Sequence[Migration]] = (
             # Long JSON: found by hash, because a unique index on the text would store it twice.
             "CREATE TABLE payloads (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, key TEXT NOT NULL)",
             "CREATE INDEX payloads_by_hash ON payloads (hash)",
-            # A state is either a reference into texts (state) or its own text (state_text), see _rows.py.
-            # context and parent are 16-byte ULIDs, or text where a caller made its own id.
+            # A state is a number, which is a reference into texts, or text, which is the state itself, see _rows.py; so the
+            # columns have no type that would turn one into the other.
+            # at is microseconds since 2029, see _times.py. context and parent are ULIDs of 16 bytes, or 10 where they share
+            # the event's millisecond, or text where a caller made its own id.
             """CREATE TABLE events (
                 id INTEGER PRIMARY KEY,
-                time_us INTEGER NOT NULL,
+                at INTEGER NOT NULL,
                 kind INTEGER NOT NULL,
                 origin INTEGER NOT NULL,
                 entity INTEGER,
-                state INTEGER,
-                state_text TEXT,
-                old_state INTEGER,
-                old_state_text TEXT,
+                state,
+                old_state,
                 held_us INTEGER,
                 payload INTEGER,
                 name INTEGER,
@@ -58,8 +58,8 @@ MIGRATIONS: Final[Sequence[Migration]] = (
                 responsible INTEGER,
                 facts INTEGER
             )""",
-            "CREATE INDEX events_by_entity ON events (entity, time_us)",
-            "CREATE INDEX events_by_time ON events (time_us)",
+            "CREATE INDEX events_by_entity ON events (entity, at)",
+            "CREATE INDEX events_by_time ON events (at)",
             "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
             "CREATE TABLE cursors (name TEXT PRIMARY KEY, row_id INTEGER NOT NULL) WITHOUT ROWID",
             "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",

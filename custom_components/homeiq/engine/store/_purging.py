@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import aiosqlite
 
 from ._connection import transaction
+from ._times import to_column
 from ._writing import add_counters
 
 STEP_ROWS: Final = 2_000
@@ -32,8 +33,8 @@ async def purge_step(connection: aiosqlite.Connection, before_us: int) -> int:
     """Delete up to 2,000 events older than ``before_us`` in one transaction; return how many went."""
     async with transaction(connection):
         cursor = await connection.execute(
-            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE time_us < ? ORDER BY time_us LIMIT ?)",
-            (before_us, STEP_ROWS),
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?)",
+            (to_column(before_us), STEP_ROWS),
         )
         await add_counters(connection, {"purged": cursor.rowcount})
     return cursor.rowcount
@@ -104,7 +105,9 @@ async def empty_wal(connection: aiosqlite.Connection) -> bool:
 
 def _used(table: str, where: str = "TRUE") -> str:
     return " UNION ".join(
-        f"SELECT {column} FROM events WHERE {column} IS NOT NULL AND {where}" for column in _REFERENCES[table]
+        # A state may be its own text instead of a reference.
+        f"SELECT {column} FROM events WHERE typeof({column}) = 'integer' AND {where}"
+        for column in _REFERENCES[table]
     )
 
 
@@ -117,8 +120,8 @@ async def _remove_mentions(connection: aiosqlite.Connection, entity_id: str) -> 
         ("payloads", "key"),
         ("texts", "key"),
         ("actors", "key"),
-        ("events", "state_text"),
-        ("events", "old_state_text"),
+        ("events", "state"),
+        ("events", "old_state"),
     ):
         rows = await connection.execute_fetchall(
             f"SELECT id, {column} FROM {table} WHERE instr({column}, ?) > 0", (entity_id,)

@@ -10,6 +10,7 @@ import aiosqlite
 from ..model import Event, EventPage, EventQuery, QueryError
 from ._codes import KIND_TO_CODE, ORIGIN_TO_CODE
 from ._rows import SELECT_EVENTS, from_row
+from ._times import to_column
 
 MAX_LIMIT: Final = 10_000
 _INT64_MAX: Final = 2**63 - 1
@@ -53,25 +54,25 @@ async def read_page(connection: aiosqlite.Connection, query: EventQuery) -> Even
         else:
             among("entity", ids)
     if query.start_us is not None:
-        where.append("time_us >= ?")
-        values.append(query.start_us)
+        where.append("at >= ?")
+        values.append(to_column(query.start_us))
     if query.end_us is not None:
-        where.append("time_us < ?")
-        values.append(query.end_us)
+        where.append("at < ?")
+        values.append(to_column(query.end_us))
     if query.kinds is not None:
         among("kind", [KIND_TO_CODE[kind] for kind in query.kinds])
     if query.origins is not None:
         among("origin", [ORIGIN_TO_CODE[origin] for origin in query.origins])
     if cursor is not None:
-        where.append(f"(time_us, id) {'<' if query.newest_first else '>'} (?, ?)")
-        values.extend(cursor)
+        where.append(f"(at, id) {'<' if query.newest_first else '>'} (?, ?)")
+        values += [to_column(cursor[0]), cursor[1]]
     order = "DESC" if query.newest_first else "ASC"
     # The page is chosen before anything is joined to it.
     chosen = (
         f"SELECT id FROM events {'WHERE ' + ' AND '.join(where) if where else ''}"
-        f" ORDER BY time_us {order}, id {order} LIMIT ?"
+        f" ORDER BY at {order}, id {order} LIMIT ?"
     )
-    sql = f"{SELECT_EVENTS} WHERE e.id IN ({chosen}) ORDER BY e.time_us {order}, e.id {order}"
+    sql = f"{SELECT_EVENTS} WHERE e.id IN ({chosen}) ORDER BY e.at {order}, e.id {order}"
     rows = list(await connection.execute_fetchall(sql, [*values, query.limit + 1]))
     events = await decode_rows(rows[: query.limit])
     more = len(rows) > query.limit

@@ -1,8 +1,8 @@
 """Turn events into rows and rows into events.
 
 A state that holds a digit is kept in its row (numbers and timestamps hardly repeat, and 5 bytes inline beat a row and an
-index entry of 40); any other state is kept once in ``texts``. Context ids are ULIDs and shrink from 26 characters to 16
-bytes; an id of another form is kept as text.
+index entry of 40); any other state is kept once in ``texts``. Context ids are ULIDs: 26 characters shrink to 16 bytes, and
+to 10 where the first 6, which are milliseconds, are the event's own time; an id of another form is kept as text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,22 +16,23 @@ from ..model import NO_FACTS, EntityFacts, Event
 from ._codes import CODE_TO_KIND, CODE_TO_ORIGIN, KIND_TO_CODE, ORIGIN_TO_CODE
 from ._dimensions import Dimension, Dimensions
 from ._statements import SqlValue
+from ._times import from_column, to_column
 
 _ULID_LENGTH: Final = 26
 _ULID_ALPHABET: Final = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_ULID_TIME: Final = 6
+_ULID_REST: Final = 10
 _INLINE_LENGTH: Final = 64
 _DIGITS: Final = frozenset("0123456789")
 
 COLUMNS: Final = (
     "id",
-    "time_us",
+    "at",
     "kind",
     "origin",
     "entity",
     "state",
-    "state_text",
     "old_state",
-    "old_state_text",
     "held_us",
     "payload",
     "name",
@@ -42,13 +43,16 @@ COLUMNS: Final = (
     "facts",
 )
 
-SELECT_EVENTS: Final = """
-SELECT e.id, e.time_us, e.kind, e.origin, n.key, COALESCE(e.state_text, s.key), COALESCE(e.old_state_text, o.key),
+# Without the look at the type SQLite would take the text "21" for the id 21.
+STATE_JOIN: Final = "LEFT JOIN texts AS s ON typeof(e.state) = 'integer' AND s.id = e.state"
+OLD_STATE_JOIN: Final = "LEFT JOIN texts AS o ON typeof(e.old_state) = 'integer' AND o.id = e.old_state"
+SELECT_EVENTS: Final = f"""
+SELECT e.id, e.at, e.kind, e.origin, n.key, COALESCE(s.key, e.state), COALESCE(o.key, e.old_state),
        e.held_us, p.key, m.key, e.context, e.parent, u.key, r.key, f.key
 FROM events AS e
 LEFT JOIN entities AS n ON n.id = e.entity
-LEFT JOIN texts AS s ON s.id = e.state
-LEFT JOIN texts AS o ON o.id = e.old_state
+{STATE_JOIN}
+{OLD_STATE_JOIN}
 LEFT JOIN payloads AS p ON p.id = e.payload
 LEFT JOIN texts AS m ON m.id = e.name
 LEFT JOIN actors AS u ON u.id = e.user
@@ -62,17 +66,25 @@ def is_inline(state: str) -> bool:
     return len(state) <= _INLINE_LENGTH and not _DIGITS.isdisjoint(state)
 
 
-def pack_context(context: str | None) -> bytes | str | None:
-    """Return a context id as the 16 bytes of its ULID, or unchanged where it is none in canonical form."""
+def pack_context(context: str | None, time_us: int) -> bytes | str | None:
+    """Return a context id as the bytes of its ULID, or unchanged where it is none in canonical form.
+
+    The bytes are 16, or the last 10 where the first 6 can be told from the event's time.
+    """
     # ULIDs above "7ZZZ…" do not fit into 128 bits and would come back changed.
     if context is None or len(context) != _ULID_LENGTH or context[0] > "7" or not _ULID_ALPHABET.issuperset(context):
         return context
-    return ulid_to_bytes(context)
+    packed = ulid_to_bytes(context)
+    return packed[_ULID_TIME:] if int.from_bytes(packed[:_ULID_TIME]) == time_us // 1_000 else packed
 
 
-def unpack_context(packed: bytes | str | None) -> str | None:
-    """Return the context id that was packed."""
-    return bytes_to_ulid(packed) if isinstance(packed, bytes) else packed
+def unpack_context(packed: bytes | str | None, time_us: int) -> str | None:
+    """Return the context id that was packed with this time."""
+    if not isinstance(packed, bytes):
+        return packed
+    if len(packed) == _ULID_REST:
+        packed = (time_us // 1_000).to_bytes(_ULID_TIME) + packed
+    return bytes_to_ulid(packed)
 
 
 @lru_cache(maxsize=20_000)
@@ -137,23 +149,19 @@ def to_values(event: Event, row_id: int, dimensions: Dimensions) -> tuple[SqlVal
     """Return an event's column values in the order of COLUMNS."""
     entities, texts, actors = dimensions.entities, dimensions.texts, dimensions.actors
     state, old, facts = event.state, event.old_state, facts_to_json(event.facts)
-    state_inline = state is not None and is_inline(state)
-    old_inline = old is not None and is_inline(old)
     return (
         row_id,
-        event.time_us,
+        to_column(event.time_us),
         KIND_TO_CODE[event.kind],
         ORIGIN_TO_CODE[event.origin],
         None if event.entity_id is None else entities.id_of(event.entity_id),
-        None if state is None or state_inline else texts.id_of(state),
-        state if state_inline else None,
-        None if old is None or old_inline else texts.id_of(old),
-        old if old_inline else None,
+        state if state is None or is_inline(state) else texts.id_of(state),
+        old if old is None or is_inline(old) else texts.id_of(old),
         event.held_us,
         None if event.payload is None else dimensions.payloads.id_of(event.payload),
         None if event.name is None else texts.id_of(event.name),
-        pack_context(event.context_id),
-        pack_context(event.parent_id),
+        pack_context(event.context_id, event.time_us),
+        pack_context(event.parent_id, event.time_us),
         None if event.user_id is None else actors.id_of(event.user_id),
         None if event.responsible is None else actors.id_of(event.responsible),
         None if facts is None else dimensions.facts.id_of(facts),
@@ -162,9 +170,10 @@ def to_values(event: Event, row_id: int, dimensions: Dimensions) -> tuple[SqlVal
 
 def from_row(row: Sequence[Any]) -> Event:
     """Return the event in a row of SELECT_EVENTS."""
+    time_us = from_column(row[1])
     return Event(
         id=row[0],
-        time_us=row[1],
+        time_us=time_us,
         kind=CODE_TO_KIND[row[2]],
         origin=CODE_TO_ORIGIN[row[3]],
         entity_id=row[4],
@@ -173,8 +182,8 @@ def from_row(row: Sequence[Any]) -> Event:
         held_us=row[7],
         payload=row[8],
         name=row[9],
-        context_id=unpack_context(row[10]),
-        parent_id=unpack_context(row[11]),
+        context_id=unpack_context(row[10], time_us),
+        parent_id=unpack_context(row[11], time_us),
         user_id=row[12],
         responsible=row[13],
         facts=facts_from_json(row[14]),

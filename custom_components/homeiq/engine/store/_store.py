@@ -22,6 +22,7 @@ from ._migrations import identify, migrate
 from ._purging import STEP_ROWS, delete_orphans, empty_wal, find_orphans, give_pages_back, purge_entity, purge_step
 from ._reading import check_query, decode_rows, read_page
 from ._rows import SELECT_EVENTS
+from ._times import from_column, to_column
 from ._writing import add_counters, next_row_id, write_batch
 
 # Times that a full disk or another program's lock needs to pass leave the connection as good as it was.
@@ -113,16 +114,14 @@ class Store(EventSink, HistoryReader):
     async def stats(self) -> StoreStats:
         """Return figures about the store."""
         async with self._reader() as reader:
-            (row,) = await reader.execute_fetchall(
-                "SELECT (SELECT MIN(time_us) FROM events), (SELECT MAX(time_us) FROM events)"
-            )
+            (row,) = await reader.execute_fetchall("SELECT (SELECT MIN(at) FROM events), (SELECT MAX(at) FROM events)")
             rows = await reader.execute_fetchall("SELECT name, value FROM counters")
             size_bytes = await asyncio.to_thread(size, self.path)
         counters: dict[str, int] = {name: value for name, value in rows}  # noqa: C416 - a Row is no tuple to mypy
         return StoreStats(
             events=counters.get("stored", 0) - counters.get("purged", 0),
-            oldest_us=row[0],
-            newest_us=row[1],
+            oldest_us=None if row[0] is None else from_column(row[0]),
+            newest_us=None if row[1] is None else from_column(row[1]),
             size_bytes=size_bytes,
             counters=counters,
         )
@@ -132,8 +131,8 @@ class Store(EventSink, HistoryReader):
         async with self._reader() as reader:
             rows = await reader.execute_fetchall(
                 "SELECT n.key, COUNT(*) FROM events AS e LEFT JOIN entities AS n ON n.id = e.entity"
-                " WHERE e.time_us >= ? GROUP BY e.entity",
-                (time_us,),
+                " WHERE e.at >= ? GROUP BY e.entity",
+                (to_column(time_us),),
             )
         return {row[0]: row[1] for row in rows}
 

@@ -14,14 +14,12 @@ CREATE INDEX payloads_by_hash ON payloads (hash);
 
 CREATE TABLE events (
                 id INTEGER PRIMARY KEY,
-                time_us INTEGER NOT NULL,
+                at INTEGER NOT NULL,
                 kind INTEGER NOT NULL,
                 origin INTEGER NOT NULL,
                 entity INTEGER,
-                state INTEGER,
-                state_text TEXT,
-                old_state INTEGER,
-                old_state_text TEXT,
+                state,
+                old_state,
                 held_us INTEGER,
                 payload INTEGER,
                 name INTEGER,
@@ -32,9 +30,9 @@ CREATE TABLE events (
                 facts INTEGER
             );
 
-CREATE INDEX events_by_entity ON events (entity, time_us);
+CREATE INDEX events_by_entity ON events (entity, at);
 
-CREATE INDEX events_by_time ON events (time_us);
+CREATE INDEX events_by_time ON events (at);
 
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
