@@ -73,12 +73,12 @@ async def test_an_hour_of_heavy_load(tmp_path: Path) -> None:
     }
     assert figures.per_minute == pytest.approx(60 * RATE * 8 // 10, abs=RATE)
     assert newest.events[0].state == str(total - 3)
-    assert rows_of(store.path, "SELECT COUNT(*), COUNT(DISTINCT state_text), MAX(id) FROM events") == [
+    assert rows_of(store.path, "SELECT COUNT(*), COUNT(DISTINCT state), MAX(id) FROM events") == [
         (total * 8 // 10,) * 3
     ]
     assert rows_of(
         store.path,
-        "SELECT COUNT(*) FROM (SELECT time_us < LAG(time_us) OVER (ORDER BY id) AS back FROM events) WHERE back",
+        "SELECT COUNT(*) FROM (SELECT at < LAG(at) OVER (ORDER BY id) AS back FROM events) WHERE back",
     ) == [(0,)]
     assert rows_of(store.path, "PRAGMA integrity_check") == [("ok",)]
     assert traced[-1] - traced[0] < ALLOWED_GROWTH

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 
 from ..model import NO_FACTS, EntityFacts, Event, EventKind, RawEvent
 from ..ports import EventDecoder
@@ -29,6 +28,8 @@ class Enricher:
         self._settings = settings
         self._filter = EventFilter(settings)
         self._payloads = PayloadEncoder(positions=settings.positions)
+        # Each entity's facts as its states tell them, as long as neither the registries nor the states tell others.
+        self._told: dict[str, tuple[EntityFacts, str | None, str | None, EntityFacts]] = {}
 
     @property
     def settings(self) -> FilterSettings:
@@ -92,13 +93,14 @@ class Enricher:
             return NO_FACTS
         known = self._filter.facts_of(raw.entity_id)
         if device_class is None and unit is None:
+            self._told.pop(raw.entity_id, None)
             return known
-        return _with_class(known, device_class, unit)
-
-
-@lru_cache(maxsize=20_000)
-def _with_class(facts: EntityFacts, device_class: str | None, unit: str | None) -> EntityFacts:
-    return replace(facts, device_class=device_class or facts.device_class, unit=unit or facts.unit)
+        last = self._told.get(raw.entity_id)
+        if last is not None and last[0] is known and last[1] == device_class and last[2] == unit:
+            return last[3]
+        told = replace(known, device_class=device_class or known.device_class, unit=unit or known.unit)
+        self._told[raw.entity_id] = (known, device_class, unit, told)
+        return told
 
 
 def _text(value: object) -> str | None:

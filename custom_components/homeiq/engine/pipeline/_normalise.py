@@ -64,12 +64,12 @@ def clean_text(text: str, limit: int) -> str:
 
 def clean_state(state: str | None) -> str | None:
     """Return a state as it is stored; Home Assistant itself allows 255 characters."""
-    return None if state is None else clean_text(state, _MAX_STATE)
+    return state if state is None or (state.isascii() and len(state) <= _MAX_STATE) else clean_text(state, _MAX_STATE)
 
 
 def clean_id(text: str | None) -> str | None:
     """Return an id as it is stored."""
-    return None if text is None else clean_text(text, _MAX_ID)
+    return text if text is None or (text.isascii() and len(text) <= _MAX_ID) else clean_text(text, _MAX_ID)
 
 
 def clean_time(time_us: int) -> int:

@@ -23,6 +23,7 @@ _ULID_ALPHABET: Final = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 _ULID_TIME: Final = 6
 _ULID_REST: Final = 10
 _INLINE_LENGTH: Final = 64
+_FACTS_REMEMBERED: Final = 20_000
 _DIGITS: Final = frozenset("0123456789")
 
 COLUMNS: Final = (
@@ -87,13 +88,22 @@ def unpack_context(packed: bytes | str | None, time_us: int) -> str | None:
     return bytes_to_ulid(packed)
 
 
-@lru_cache(maxsize=20_000)
+# By identity: events of one entity share their facts, and hashing eight fields costs more than all else of a row.
+_facts_json: dict[int, tuple[EntityFacts, str | None]] = {}
+
+
 def facts_to_json(facts: EntityFacts) -> str | None:
     """Return facts as compact JSON without empty fields, None where nothing is known."""
-    if facts == NO_FACTS:
-        return None
+    remembered = _facts_json.get(id(facts))
+    if remembered is not None and remembered[0] is facts:
+        return remembered[1]
     known = {name: value for name in EntityFacts.__slots__ if (value := getattr(facts, name))}
-    return orjson.dumps(known).decode()
+    text = orjson.dumps(known).decode() if known else None
+    if len(_facts_json) >= _FACTS_REMEMBERED:
+        _facts_json.clear()
+    # The facts are held, so that their identity stays theirs.
+    _facts_json[id(facts)] = (facts, text)
+    return text
 
 
 @lru_cache(maxsize=20_000)
