@@ -47,7 +47,6 @@ class HomeIQData:
     replicas: dict[str, Replica] = field(default_factory=dict)
     stoppers: list[Callable[[], None]] = field(default_factory=list)
     known_subentries: dict[str, ConfigSubentry] = field(default_factory=dict)
-    known_damage: int = 0
     backfill_task: asyncio.Task[None] | None = None
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended: bool = False
@@ -69,7 +68,17 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     A store that cannot be opened now does not stop it: events wait in the buffer until it can.
     """
     clock = SystemClock()
-    store = Store(store_path(hass), clock)
+
+    @callback
+    def begun() -> None:
+        hass.async_create_task(_async_restart_backfill(hass, entry, data), "homeiq back-fill again")
+
+    store = Store(
+        store_path(hass),
+        clock,
+        on_set_aside=lambda path: async_report_damage(hass, str(path)),
+        on_begun=begun,
+    )
     facts = HassEntityFacts(hass)
 
     @callback
@@ -106,7 +115,6 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         raise
     except StoreError as err:
         LOGGER.debug("The store cannot be opened yet: %s", err)
-    _report_damage(hass, data)
     # Own events (the final write among them) are offered before the handlers below run.
     data.stoppers += [
         facts.async_follow(),
@@ -125,8 +133,8 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         hass.bus.async_listen(EVENT_HOMEASSISTANT_FINAL_WRITE, final_write),
         async_track_time_change(hass, purge, hour=_PURGE_HOUR, minute=_PURGE_MINUTE, second=0),
     ]
-    # Damage may also be found by whoever opens the store next, and midnight comes even if no entity is enabled.
-    data.stoppers.append(coordinator.async_add_listener(lambda: _report_damage(hass, data)))
+    # A coordinator rests while nobody listens, and midnight must come even if no entity is enabled.
+    data.stoppers.append(coordinator.async_add_listener(lambda: None))
     _start_background(hass, entry, data)
     return data
 
@@ -168,13 +176,27 @@ def _start_backfill(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQD
     data.backfill_task = entry.async_create_background_task(hass, run(), "homeiq back-fill")
 
 
+async def _async_restart_backfill(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData) -> None:
+    """Read the recorder's past into a store that was begun while everything ran."""
+    async with data.applying:
+        if data.backfill_task is None or data.ended:
+            return
+        await _async_stop_backfill(data)
+        _start_backfill(hass, entry, data)
+    # What the figures were before went with the file.
+    await data.coordinator.async_recount()
+
+
+async def _async_stop_backfill(data: HomeIQData) -> None:
+    if (task := data.backfill_task) is not None:
+        task.cancel()
+        await asyncio.wait([task])
+        data.backfill_task = None
+
+
 async def _async_apply_backfill(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData) -> None:
-    wanted, task = entry.data.get(CONF_BACKFILL, True), data.backfill_task
-    if not wanted:
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-            data.backfill_task = None
+    if not entry.data.get(CONF_BACKFILL, True):
+        await _async_stop_backfill(data)
         data.backfill.progress.state = "off"
     elif data.backfill.progress.state == "off" and not data.ended:
         _start_backfill(hass, entry, data)
@@ -258,13 +280,4 @@ def _async_changed(hass: HomeAssistant, data: HomeIQData) -> None:
         active=pipeline.losing,
         placeholders={"lost": str(pipeline.lost), "limit": str(pipeline.buffer.limit)},
     )
-    _report_damage(hass, data)
     hass.async_create_task(data.coordinator.async_request_refresh(), "homeiq refresh")
-
-
-@callback
-def _report_damage(hass: HomeAssistant, data: HomeIQData) -> None:
-    aside = data.store.set_aside
-    for path in aside[data.known_damage :]:
-        async_report_damage(hass, str(path))
-    data.known_damage = len(aside)

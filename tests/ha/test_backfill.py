@@ -122,6 +122,35 @@ async def test_a_state_reported_anew_in_the_past_is_stored_and_a_change_of_attri
     assert [event.time_us - round(began * 1_000_000) for event in events] == [0, 120_000_000]
 
 
+@pytest.mark.parametrize("gone", [False, True])
+async def test_the_past_is_read_again_into_a_store_that_was_begun_anew(
+    hass: HomeAssistant, recorder: Recorder, entry_of: EntryOf, gone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the file was damaged or deleted while all ran: what the recorder still holds comes back by itself."""
+    began = time.time() - 30 * HOUR
+    for number in range(50):
+        hass.states.async_set("sensor.warm", str(number), timestamp=began + number)
+    await async_wait_recording_done(hass)
+    entry = await entry_of(hass)
+    await _finished(entry)
+    store = entry.runtime_data.store
+    assert len(await _events(entry, "sensor.warm")) == 50
+    if gone:
+        await hass.async_add_executor_job(store.path.unlink)
+    else:
+        await store._drop_writer()
+        await hass.async_add_executor_job(store.path.write_bytes, b"no database at all" * 1_000)
+
+    hass.states.async_set("sensor.warm", "now")
+    await entry.runtime_data.pipeline.flush()
+    await hass.async_block_till_done()
+    await _finished(entry)
+
+    states = [event.state for event in await _events(entry, "sensor.warm")]
+    assert states == [*map(str, range(50)), "now"]
+    assert "A new, empty store was begun" in caplog.text
+
+
 async def test_what_was_heard_live_is_not_stored_twice(
     hass: HomeAssistant, recorder: Recorder, hass_admin_user: User, entry_of: EntryOf
 ) -> None:

@@ -359,10 +359,13 @@ async def test_a_store_that_breaks_while_it_runs_is_set_aside_and_told(
     path.with_name("homeiq.db-wal").unlink(missing_ok=True)
     hass.states.async_set("light.kitchen", "on")
     await homeiq.pipeline.flush()
-    await homeiq.coordinator.async_refresh()
+    # At once: a reload or a restart would forget what nobody was told.
     assert _issues(hass) == {"store_damaged"}
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert _issues(hass) == {"store_damaged"}
+    homeiq = entry.runtime_data
     assert (await homeiq.store.counts_since(0))["light.kitchen"] == 1
-    assert [aside.exists() for aside in homeiq.store.set_aside] == [True]
+    assert len(list(path.parent.glob("homeiq.db.damaged-*[0-9]"))) == 1
 
 
 async def test_removing_the_entry_removes_the_issue_of_its_damaged_store(

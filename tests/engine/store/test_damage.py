@@ -147,6 +147,20 @@ async def test_damage_that_a_reader_meets_is_seen_to_by_the_next_write(store: St
     assert len(store.set_aside) == 1
 
 
+async def test_whoever_asked_is_told_at_once_of_damage_and_of_the_new_file(path: Path) -> None:
+    """Both callbacks come with the write that found the damage; the first file of all is no new one."""
+    told: list[object] = []
+    store = Store(path, ManualClock(), on_set_aside=told.append, on_begun=lambda: told.append("begun"))
+    await store.append(events(5))
+    before = list(told)
+    await store._drop_writer()
+    path.write_bytes(b"no database at all" * 1_000)
+    await store.append(events(5))
+    await store.close()
+
+    assert (before, told) == ([], [store.set_aside[0], "begun"])
+
+
 async def test_a_readers_false_alarm_costs_nothing(store: Store) -> None:
     """A file that proves sound after a reader's complaint is kept."""
     await store.append(events(5))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import batched
+import logging
 from pathlib import Path
 import sqlite3
 from typing import Final, override
@@ -24,6 +25,8 @@ from ._reading import check_query, decode_rows, read_page
 from ._rows import SELECT_EVENTS
 from ._times import from_column, to_column
 from ._writing import add_counters, next_row_id, write_batch
+
+_LOGGER = logging.getLogger(__name__)
 
 # Times that a full disk or another program's lock needs to pass leave the connection as good as it was.
 _PASSING: Final = frozenset({"disk_full", "locked"})
@@ -49,10 +52,23 @@ class Store(EventSink, HistoryReader):
     What is written is written to the end, also when the caller is cancelled meanwhile.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        """Name the file; nothing is opened yet."""
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        on_set_aside: Callable[[Path], None] = lambda _: None,
+        on_begun: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Name the file; nothing is opened yet.
+
+        ``on_set_aside`` is told at once where a damaged file went, ``on_begun`` that an empty file has taken the place
+        of the one that was open, because that was damaged or is gone. Both are called on the event loop.
+        """
         self.path = path
         self._clock = clock
+        self._on_set_aside = on_set_aside
+        self._on_begun = on_begun
         self._lock = asyncio.Lock()
         self._writer: aiosqlite.Connection | None = None
         self._dimensions = Dimensions()
@@ -301,14 +317,19 @@ class Store(EventSink, HistoryReader):
                 await empty_wal(self._writer)
             await self._drop_writer()
         await asyncio.to_thread(self.path.parent.mkdir, parents=True, exist_ok=True)
+        asides, found = len(self._aside), await asyncio.to_thread(identity, self.path)
         try:
             self._writer = await self._open_checked()
         except (StoreDamagedError, sqlite3.DatabaseError) as err:
             if not is_damage(err):
                 raise
             self._writer = await self._open_checked()
+        another = self._opened is not None and (found != self._opened or len(self._aside) > asides)
         self._opened = await asyncio.to_thread(identity, self.path)
         self._check_s = None
+        if another and self._next_id == 1:
+            _LOGGER.warning("A new, empty store was begun at %s", self.path)
+            self._on_begun()
         return self._writer
 
     async def _open_checked(self) -> aiosqlite.Connection:
@@ -333,8 +354,11 @@ class Store(EventSink, HistoryReader):
 
     async def _set_aside(self) -> None:
         """Rename the damaged files; before the connection is closed, or SQLite would delete the write-ahead log."""
-        self._aside.append(await asyncio.to_thread(set_aside, self.path, self._clock.now_us()))
+        aside = await asyncio.to_thread(set_aside, self.path, self._clock.now_us())
+        self._aside.append(aside)
         self._check_s = CHECK_BUDGET_S
+        _LOGGER.warning("The store is damaged and was set aside as %s", aside)
+        self._on_set_aside(aside)
 
     async def _close(self) -> None:
         async with self._lock:
