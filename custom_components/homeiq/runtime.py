@@ -278,6 +278,6 @@ def _async_changed(hass: HomeAssistant, data: HomeIQData) -> None:
         hass,
         ISSUE_EVENTS_LOST,
         active=pipeline.losing,
-        placeholders={"lost": str(pipeline.lost), "limit": str(pipeline.buffer.limit)},
+        placeholders={"limit": str(pipeline.buffer.limit)},
     )
     hass.async_create_task(data.coordinator.async_request_refresh(), "homeiq refresh")

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
-from homeiq_engine.cycle import MINING_LIMITS, CycleBusyError, LearningCycle, LearningReport, LearningRequest, mine_job
+from homeiq_engine.cycle import MINING_LIMITS, LearningCycle, LearningReport, LearningRequest, mine_job
 from homeiq_engine.model import (
+    BusyError,
     ChildError,
     Event,
     EventKind,
@@ -55,6 +56,9 @@ class _LiveHome:
 
     def service_exists(self, domain: str, service: str) -> bool | None:
         return f"{domain}.{service}" in _SERVICES
+
+    def integration_loaded(self, domain: str) -> bool | None:
+        return domain in self._known
 
     def device_exists(self, device_id: str) -> bool | None:
         return device_id in self._known
@@ -248,7 +252,7 @@ async def test_a_second_run_meanwhile_is_refused_and_a_later_one_is_not(request_
     cycle = _cycle(Path("unused"), runner)
     first = asyncio.create_task(cycle.run(request_all))
     await asyncio.sleep(0)
-    with pytest.raises(CycleBusyError) as refused:
+    with pytest.raises(BusyError) as refused:
         await cycle.run(request_all)
     runner.may.set()
     assert refused.value.code == "busy"

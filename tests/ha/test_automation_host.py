@@ -1,12 +1,14 @@
 """Home Assistant's validator speaks in findings, never raises, and leaves no trace of a mere draft."""
 
 import asyncio
+import threading
 from typing import Any
 
 from custom_components.homeiq.adapters.automation_host import HassAutomationValidator
 from custom_components.homeiq.engine.model import Level
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.template import TemplateEnvironment
 from homeassistant.setup import async_setup_component
 import pytest
 
@@ -65,6 +67,27 @@ async def test_a_bad_draft_raises_no_repair_issue(hass: HomeAssistant) -> None:
     await hass.async_block_till_done()
     assert not ir.async_get(hass).issues
     assert hass.states.async_entity_ids("automation") == []
+
+
+async def test_templates_are_compiled_once_and_beside_the_event_loop(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: dict[str, list[bool]] = {}
+    compile_ = TemplateEnvironment.compile
+
+    def spy(self: TemplateEnvironment, source: str, *args: Any, **kwargs: Any) -> Any:
+        where.setdefault(source, []).append(threading.current_thread() is threading.main_thread())
+        return compile_(self, source, *args, **kwargs)
+
+    monkeypatch.setattr(TemplateEnvironment, "compile", spy)
+    texts = [f"{{{{ is_state('light.hall', '{number}') }}}}" for number in range(300)]
+    assert await HassAutomationValidator(hass).validate(SOUND | {"conditions": texts}) == ()
+    assert [where[text] for text in texts] == [[False]] * 300
+
+
+async def test_a_template_with_an_error_is_told_of_by_home_assistant(hass: HomeAssistant) -> None:
+    (finding,) = await HassAutomationValidator(hass).validate(SOUND | {"conditions": ["{{ x( }}"]})
+    assert finding.code == "failed_schema"
 
 
 async def test_a_validation_that_does_not_end_blocks(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -421,8 +421,13 @@ async def test_made_up_events_do_no_harm(hass: HomeAssistant, homeiq: HomeIQData
     hass.bus.async_fire("call_service", {})
     hass.bus.async_fire("call_service", {"domain": "light", "service": "turn_on", "service_data": "nonsense"})
     hass.bus.async_fire("automation_triggered", {})
+    hass.bus.async_fire("automation_triggered", {"entity_id": ["automation.a"], "name": "a"})
+    hass.bus.async_fire("automation_triggered", {"entity_id": "automation.a", "name": {"a": 1}})
+    hass.bus.async_fire("script_started", {"entity_id": 5})
     assert await stored("light.a") == []
     assert [event.name for event in await stored(kind=EventKind.CALL)] == ["None.None", "light.turn_on"]
+    assert await stored(kind=EventKind.AUTOMATION) == []
+    assert await stored(kind=EventKind.SCRIPT) == []
     assert homeiq.pipeline.lost == 0
 
 

@@ -36,6 +36,15 @@ async def test_while_starting_what_is_missing_is_not_known(hass: HomeAssistant) 
     assert home.entity_exists("light.hall") is True
 
 
+async def test_an_integration_is_known_once_it_is_set_up(hass: HomeAssistant) -> None:
+    home = HassLiveHome(hass)
+    assert home.integration_loaded("counter") is False
+    assert await async_setup_component(hass, "counter", {})
+    assert home.integration_loaded("counter") is True
+    hass.set_state(CoreState.starting)
+    assert home.integration_loaded("timer") is None
+
+
 async def test_places_are_known_by_their_registries(hass: HomeAssistant) -> None:
     entry = MockConfigEntry(domain="demo")
     entry.add_to_hass(hass)

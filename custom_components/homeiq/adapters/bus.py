@@ -180,13 +180,16 @@ def unrecorded(state: State) -> frozenset[str]:
     return frozenset() if info is None else info["unrecorded_attributes"]
 
 
-def _read_run(event: Event[Mapping[str, Any]], kind: EventKind) -> RawEvent:
-    source = event.data.get("source")
+def _read_run(event: Event[Mapping[str, Any]], kind: EventKind) -> RawEvent | None:
+    entity_id, name, source = event.data.get(ATTR_ENTITY_ID), event.data.get("name"), event.data.get("source")
+    # Of these, too, anybody may fire one.
+    if not isinstance(entity_id, str) or not isinstance(name, str | None):
+        return None
     return RawEvent(
         kind=kind,
         time_us=to_us(event.time_fired_timestamp),
-        entity_id=event.data.get(ATTR_ENTITY_ID),
-        name=event.data.get("name"),
+        entity_id=entity_id,
+        name=name,
         data=None if source is None else {"source": str(source)[:_MAX_SOURCE]},
         context_id=event.context.id,
         parent_id=event.context.parent_id,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
     device_registry as dr,
@@ -28,7 +28,7 @@ class HassLiveHome:
         self._hass = hass
 
     def _known(self, *, there: bool) -> bool | None:
-        return True if there else (False if self._hass.is_running else None)
+        return True if there else (False if self._hass.state is CoreState.running else None)
 
     def entity_exists(self, entity_id: str) -> bool | None:
         """Return whether the entity has a state or a registry entry; registry ids are understood too."""
@@ -38,6 +38,10 @@ class HassLiveHome:
     def service_exists(self, domain: str, service: str) -> bool | None:
         """Return whether the service is registered."""
         return self._known(there=self._hass.services.has_service(domain, service))
+
+    def integration_loaded(self, domain: str) -> bool | None:
+        """Return whether the integration is set up."""
+        return self._known(there=domain in self._hass.config.components)
 
     def device_exists(self, device_id: str) -> bool | None:
         """Return whether the device is in the registry, which is complete at any time."""

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from .model import (
+    BusyError,
     ChildError,
     DraftError,
-    EngineError,
     Habit,
     Json,
     Level,
@@ -35,12 +35,6 @@ from .verdict import judge
 
 MINING_LIMITS: Final = Limits(wall_s=300, cpu_s=240, memory_mb=1024, output_bytes=16_000_000)
 """Ten million events take about a minute on a small computer; what takes longer has gone wrong."""
-
-
-class CycleBusyError(EngineError):
-    """Report that a learning run is under way already."""
-
-    code = "busy"
 
 
 class JobRunner(Protocol):
@@ -104,10 +98,10 @@ class LearningCycle:
     async def run(self, request: LearningRequest) -> LearningReport:
         """Mine, draft and judge; the store must have been flushed by whoever wants the newest events in.
 
-        Raises CycleBusyError while another run is under way and ChildError if mining failed.
+        Raises BusyError while another run is under way and ChildError if mining failed.
         """
         if self._running:
-            raise CycleBusyError("a learning run is under way already")
+            raise BusyError("a learning run is under way already")
         self._running = True
         try:
             mined = await self._mine(request)

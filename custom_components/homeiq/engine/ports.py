@@ -70,6 +70,10 @@ class LiveHome(Protocol):
         """Return whether the service is registered."""
         ...
 
+    def integration_loaded(self, domain: str) -> bool | None:
+        """Return whether the integration is set up."""
+        ...
+
     def device_exists(self, device_id: str) -> bool | None:
         """Return whether the device is in the registry."""
         ...

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from homeiq_engine.model import ChildError
+from homeiq_engine.model import BusyError, ChildError
 from homeiq_engine.sandbox import ChildRunner, Limits
 
 HOSTILE = Path(__file__).with_name("hostile_child.py")
@@ -204,6 +204,41 @@ async def test_many_children_at_once_get_their_own_answers_and_leave_no_thread(h
     before = threading.active_count()
     assert await asyncio.gather(*(hostile.run("echo", number, LIMITS) for number in range(6))) == list(range(6))
     assert threading.active_count() == before
+
+
+async def test_no_more_than_two_children_run_at_once(hostile: ChildRunner, tmp_path: Path) -> None:
+    files = [tmp_path / str(number) for number in range(3)]
+    running = [asyncio.create_task(hostile.run("note_and_sleep", str(file), LIMITS)) for file in files]
+    pids = [await wait_for_number(file) for file in files[:2]]
+    await asyncio.sleep(0.3)
+    assert read(files[2]) == ""
+    os.kill(pids[0], signal.SIGKILL)
+    pids.append(await wait_for_number(files[2]))
+    for task in running:
+        task.cancel()
+    assert [str(result) for result in await asyncio.gather(*running, return_exceptions=True)][1:] == ["", ""]
+    assert not [pid for pid in pids if is_running(pid)]
+
+
+async def test_more_jobs_than_may_wait_are_refused_and_a_place_that_is_given_up_is_free(
+    hostile: ChildRunner, tmp_path: Path
+) -> None:
+    busy = [
+        asyncio.create_task(hostile.run("note_and_sleep", str(tmp_path / str(number)), LIMITS)) for number in range(2)
+    ]
+    for number in range(2):
+        await wait_for_number(tmp_path / str(number))
+    waiting = [asyncio.create_task(hostile.run("echo", number, LIMITS)) for number in range(16)]
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError) as refused:
+        await hostile.run("echo", 16, LIMITS)
+    assert refused.value.code == "busy"
+    waiting.pop(0).cancel()
+    await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(hostile.run("echo", 16, LIMITS)))
+    for task in busy:
+        task.cancel()
+    assert await asyncio.gather(*waiting) == list(range(1, 17))
 
 
 async def test_an_interpreter_that_is_not_there_is_a_failed_start() -> None:

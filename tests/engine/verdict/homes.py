@@ -57,6 +57,7 @@ class SmallHome:
         ]
     )
     places: frozenset[str] | None = frozenset({"d1", "hall", "ground", "holiday"})
+    integrations: frozenset[str] | None = frozenset({"light", "mqtt", "tag", "calendar"})
     refused: Mapping[str, str] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
 
@@ -67,6 +68,10 @@ class SmallHome:
     def service_exists(self, domain: str, service: str) -> bool | None:
         """Return whether the service is there."""
         return None if self.services is None else f"{domain}.{service}" in self.services
+
+    def integration_loaded(self, domain: str) -> bool | None:
+        """Return whether the integration is set up."""
+        return None if self.integrations is None else domain in self.integrations
 
     def device_exists(self, device_id: str) -> bool | None:
         """Return whether the device, area, floor or label is there."""

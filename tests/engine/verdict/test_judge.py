@@ -10,6 +10,7 @@ from homeiq_engine.model import Finding, Level, Verdict
 from homeiq_engine.verdict import (
     CHECKS,
     HOME_ASSISTANT,
+    REPLAY,
     Outcome,
     Reading,
     judge,
@@ -38,7 +39,7 @@ async def found(config: Mapping[str, Any], home: SmallHome | None = None) -> lis
 async def test_a_sound_draft_passes_every_check() -> None:
     validator = RecordingValidator()
     verdict = await judge(draft(), SmallHome(), validator)
-    assert verdict == Verdict(findings=(), checks_run=(*ALL, HOME_ASSISTANT))
+    assert verdict == Verdict(findings=(), checks_run=(*ALL, HOME_ASSISTANT), checks_not_run=(REPLAY,))
     assert verdict.level is Level.PASS
     assert validator.asked == [draft()]
 
@@ -313,12 +314,12 @@ async def test_ordinary_wording_passes() -> None:
 
 
 async def test_what_the_home_cannot_tell_is_listed_as_not_run() -> None:
-    home = SmallHome(entities=None, services=None, places=None)
+    home = SmallHome(entities=None, services=None, places=None, integrations=None)
     action = {"action": "light.turn_on", "target": {"entity_id": "light.hall", "area_id": "hall"}}
-    verdict = await judge(draft(action), home, None)
+    verdict = await judge(draft(action, triggers=[{"trigger": "mqtt", "topic": "x"}]), home, None)
     assert verdict.findings == ()
-    assert verdict.checks_not_run == ("entities", "services", "places", HOME_ASSISTANT)
-    assert set(verdict.checks_run) | set(verdict.checks_not_run) == {*ALL, HOME_ASSISTANT}
+    assert verdict.checks_not_run == ("platforms", "entities", "services", "places", HOME_ASSISTANT, REPLAY)
+    assert set(verdict.checks_run) | set(verdict.checks_not_run) == {*ALL, HOME_ASSISTANT, REPLAY}
 
 
 async def test_templated_names_and_data_leave_the_data_check_incomplete() -> None:
@@ -339,7 +340,7 @@ async def test_a_check_that_fails_blocks_the_draft_and_the_others_still_run(capl
         ("broken", "check_failed", Level.BLOCKED)
     ]
     assert verdict.checks_run == ALL
-    assert verdict.checks_not_run == ("broken", HOME_ASSISTANT)
+    assert verdict.checks_not_run == ("broken", HOME_ASSISTANT, REPLAY)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
@@ -372,7 +373,7 @@ async def test_home_assistant_never_sees_a_template_that_the_lint_refused(templa
     verdict = await judge(draft(conditions=[template]), SmallHome(), validator)
     assert validator.asked == []
     assert verdict.level is Level.BLOCKED
-    assert verdict.checks_not_run == (HOME_ASSISTANT,)
+    assert verdict.checks_not_run == (HOME_ASSISTANT, REPLAY)
     reading = read_automation(f'triggers: []\nactions: []\nconditions:\n  - "{template}"')
     assert (await judge_reading(reading, SmallHome(), validator)).level is Level.BLOCKED
     assert validator.asked == []
@@ -385,7 +386,7 @@ async def test_home_assistant_never_sees_a_yaml_bomb() -> None:
     assert validator.asked == []
     assert [finding.code for finding in verdict.findings] == ["alias"]
     assert verdict.checks_run == ("reading",)
-    assert set(verdict.checks_not_run) == {*ALL, HOME_ASSISTANT}
+    assert set(verdict.checks_not_run) == {*ALL, HOME_ASSISTANT, REPLAY}
 
 
 async def test_what_was_read_is_judged_like_any_draft_and_the_gravest_comes_first() -> None:
@@ -394,3 +395,93 @@ async def test_what_was_read_is_judged_like_any_draft_and_the_gravest_comes_firs
     verdict = await judge_reading(reading, SmallHome(), RecordingValidator())
     assert [finding.code for finding in verdict.findings] == ["unknown_service", "x"]
     assert verdict.checks_run == ("reading", *ALL, HOME_ASSISTANT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"triggers": [{"trigger": "homewizard.pressed"}]}, "triggers/0/trigger"),
+        ({"triggers": [{"platform": "Zigbee ", "entity_id": "light.hall"}]}, "triggers/0/platform"),
+        (
+            {"conditions": [{"condition": "or", "conditions": [{"condition": "alexa.heard"}]}]},
+            "conditions/0/conditions/0/condition",
+        ),
+        ({"actions": [{"condition": "alexa.heard"}, ACTION]}, "actions/0/condition"),
+        ({"actions": [{"if": [{"condition": "alexa.heard"}], "then": [ACTION]}]}, "actions/0/if/0/condition"),
+        (
+            {"actions": [{"wait_for_trigger": [{"trigger": "homewizard.pressed"}]}]},
+            "actions/0/wait_for_trigger/0/trigger",
+        ),
+    ],
+)
+async def test_an_integration_that_is_not_set_up_never_fires(changes: dict[str, Any], path: str) -> None:
+    assert await found(draft(**changes)) == [("integration_not_loaded", "blocked", path)]
+
+
+async def test_triggers_and_conditions_of_what_is_set_up_or_built_in_are_fine() -> None:
+    triggers = [
+        {"trigger": "mqtt", "topic": "x"},
+        {"trigger": "light.turned_on", "target": {"entity_id": "light.hall"}},
+        {"trigger": "sun", "event": "sunset"},
+        {"trigger": "{{ computed }}"},
+    ]
+    assert await found(draft(triggers=triggers, conditions=[{"condition": "sun", "after": "sunset"}])) == []
+
+
+def repeat(**changes: object) -> dict[str, Any]:
+    """Return a draft that repeats."""
+    return draft({"repeat": {"sequence": [ACTION], **changes}})
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (repeat(**{"while": "{{ true }}"}), ("constant_condition", "blocked", "actions/0/repeat/while")),
+        (repeat(**{"while": ["{{ 1 == 1 }}"]}), ("constant_condition", "blocked", "actions/0/repeat/while")),
+        (repeat(until=["{{ false }}"]), ("constant_condition", "blocked", "actions/0/repeat/until")),
+        (repeat(until=[False]), ("constant_condition", "blocked", "actions/0/repeat/until")),
+        (
+            repeat(until=[{"condition": "template", "value_template": "{{ 0 }}"}]),
+            ("constant_condition", "blocked", "actions/0/repeat/until"),
+        ),
+        (repeat(count=999_999_999), ("many_repeats", "needs_confirmation", "actions/0/repeat/count")),
+        (repeat(count="1e9"), ("many_repeats", "needs_confirmation", "actions/0/repeat/count")),
+        (
+            draft({"choose": [{"conditions": [], "sequence": [{"repeat": {"count": 10_001, "sequence": [ACTION]}}]}]}),
+            ("many_repeats", "needs_confirmation", "actions/0/choose/0/sequence/0/repeat/count"),
+        ),
+    ],
+)
+async def test_what_is_repeated_must_end(config: dict[str, Any], expected: tuple[str, str, str]) -> None:
+    assert await found(config) == [expected]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        repeat(count=10_000),
+        repeat(count="{{ x }}"),
+        repeat(**{"while": "{{ is_state('light.hall', 'on') }}"}),
+        repeat(**{"while": ["{{ true }}", {"condition": "state", "entity_id": "light.hall", "state": "on"}]}),
+        repeat(until="{{ repeat.index > 3 }}"),
+        repeat(until="{{ [1, 2] | random == 1 }}"),
+        repeat(for_each=["a"]),
+    ],
+)
+async def test_a_repetition_that_can_end_is_fine(config: dict[str, Any]) -> None:
+    assert await found(config) == []
+
+
+async def test_a_constant_that_cannot_be_parsed_is_left_to_the_lint() -> None:
+    assert [code for code, _, _ in await found(repeat(until="{{ ( }}"))] == ["template_syntax"]
+
+
+async def test_of_hundreds_of_findings_the_gravest_are_told_and_the_rest_counted() -> None:
+    gone = [{"action": f"light.gone_{number}"} for number in range(150)]
+    toggled = draft(ACTION, *gone, {"action": "homeassistant.restart"})
+    verdict = await judge(toggled, SmallHome(), None)
+    assert len(verdict.findings) == 101
+    assert {finding.code for finding in verdict.findings[:100]} == {"unknown_service"}
+    assert verdict.findings[100].code == "more_findings"
+    assert verdict.findings[100].message.startswith("51 more")
+    assert verdict.level is Level.BLOCKED

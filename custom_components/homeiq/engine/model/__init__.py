@@ -3,6 +3,7 @@
 from ._automation import Draft, Suggestion, SuggestionState
 from ._columns import SLOT_US, ActColumns
 from ._errors import (
+    BusyError,
     ChildError,
     DraftError,
     EngineError,
@@ -34,6 +35,7 @@ __all__ = [
     "TRUE_STATES",
     "UNUSABLE_STATES",
     "ActColumns",
+    "BusyError",
     "ChildError",
     "Draft",
     "DraftError",

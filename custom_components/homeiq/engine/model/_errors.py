@@ -63,6 +63,12 @@ class ChildError(EngineError):
         self.reason = reason
 
 
+class BusyError(EngineError):
+    """Report that as much is under way as may be; asking again later helps."""
+
+    code = "busy"
+
+
 class DraftError(EngineError):
     """Report that no automation can be drafted from a habit."""
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Final, override
 
-from ..model import ChildError, Json
+from ..model import BusyError, ChildError, Json
 from ._limits import Limits
 
 _LOGGER = logging.getLogger(__name__)
@@ -20,6 +20,9 @@ _LOGGER = logging.getLogger(__name__)
 _CHILD: Final = Path(__file__).resolve().parent / "_child.py"
 _PACKAGES: Final = ("yaml", "jinja2", "markupsafe", "numpy", "orjson", "aiosqlite", "ulid_transform")
 _TAIL_BYTES: Final = 2000
+# Two cores are usual: mining has one child for minutes, and a text is read beside it. Each may take 256 MB and more.
+_CHILDREN: Final = 2
+_WAITING: Final = 16
 _STDIN, _STDERR = 0, 2
 # What Python ends with after an error that nothing caught: the child catches all that its job can raise.
 _UNCAUGHT: Final = 1
@@ -75,7 +78,7 @@ class _Conversation(asyncio.SubprocessProtocol):
 
 
 class ChildRunner:
-    """Run jobs of ``engine/jobs.py``, each in a fresh ``python -I`` process with limits."""
+    """Run jobs of ``engine/jobs.py``, each in a fresh ``python -I`` process with limits; two at once, the rest wait."""
 
     def __init__(
         self, python: str = sys.executable, *, environment: Mapping[str, str] | None = None, child: Path = _CHILD
@@ -85,14 +88,30 @@ class ChildRunner:
         self._environment = dict(environment or {})
         self._child = child
         self._folders: list[str] | None = None
+        self._slots = asyncio.Semaphore(_CHILDREN)
+        self._waiting = 0
 
     async def run(self, job: str, payload: Json, limits: Limits) -> Json:
         """Return what the job answers to the payload.
 
         Raises ChildError with the reason: start (it could not be started), timeout, memory, cpu, crash (it died or was
         killed), output (it said too much), answer (what it said is no answer) or failed (the job raised an error).
+        Raises BusyError where 16 jobs wait already; waiting for a turn is not counted against the limits.
         The child and all that it started in its session are gone when this returns, raises or is cancelled.
         """
+        if self._waiting >= _WAITING:
+            raise BusyError(f"{_WAITING} jobs wait for a child process already")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            return await self._run(job, payload, limits)
+        finally:
+            self._slots.release()
+
+    async def _run(self, job: str, payload: Json, limits: Limits) -> Json:
         if self._folders is None:
             self._folders = await asyncio.get_running_loop().run_in_executor(None, import_folders)
         request = json.dumps(

@@ -3,14 +3,16 @@
 ``read_job`` runs in a confined child; ``judge`` and ``judge_reading`` run beside Home Assistant.
 """
 
-from ._judge import CHECKS, HOME_ASSISTANT, judge, judge_reading
+from ._judge import CHECKS, HOME_ASSISTANT, REPLAY, judge, judge_reading
 from ._outcome import Check, Outcome
 from ._read import READING, Reading, read_automation, read_job, reading_from_answer
+from ._templates import templates_in
 
 __all__ = [
     "CHECKS",
     "HOME_ASSISTANT",
     "READING",
+    "REPLAY",
     "Check",
     "Outcome",
     "Reading",
@@ -19,4 +21,5 @@ __all__ = [
     "read_automation",
     "read_job",
     "reading_from_answer",
+    "templates_in",
 ]

@@ -1,5 +1,6 @@
 """Judge a draft: run every check, let none of them pass by failing, and grade."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 import logging
 from typing import Final
@@ -11,6 +12,8 @@ from . import (
     _check_entities,
     _check_loops,
     _check_places,
+    _check_platforms,
+    _check_repeats,
     _check_service_data,
     _check_services,
     _check_structure,
@@ -25,10 +28,16 @@ from ._walk import survey
 _LOGGER = logging.getLogger(__name__)
 
 HOME_ASSISTANT: Final = "home_assistant"
+# What a draft does when it runs, the rendering of its templates included, is not tried.
+REPLAY: Final = "replay"
+_SUMMARY: Final = "summary"
+_MAX_FINDINGS: Final = 100
 
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     (_check_structure.CHECK, _check_structure.check),
     (_check_wording.CHECK, _check_wording.check),
+    (_check_platforms.CHECK, _check_platforms.check),
+    (_check_repeats.CHECK, _check_repeats.check),
     (_check_entities.CHECK, _check_entities.check),
     (_check_services.CHECK, _check_services.check),
     (_check_places.CHECK, _check_places.check),
@@ -41,7 +50,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 async def judge_reading(reading: Reading, home: LiveHome, validator: AutomationValidator | None) -> Verdict:
     """Judge what was read from a text in a child, together with what the reading objected to."""
     if reading.automation is None:
-        others = (_lint.CHECK, *(name for name, _ in CHECKS), HOME_ASSISTANT)
+        others = (_lint.CHECK, *(name for name, _ in CHECKS), HOME_ASSISTANT, REPLAY)
         return Verdict(findings=reading.findings, checks_run=(_read.READING,), checks_not_run=others)
     verdict = await judge(reading.automation, home, validator, linted=reading.findings)
     return Verdict(
@@ -71,15 +80,19 @@ async def judge(
     else:
         panel.keep(_lint.CHECK, linted)
     unsafe = any(finding.level is Level.BLOCKED for finding in panel.findings)
-    surveyed = panel.guard("survey", lambda: survey(draft_config))
+    # In a thread: it parses the draft's templates, of which there may be hundreds.
+    surveyed = await asyncio.to_thread(panel.guard, "survey", lambda: survey(draft_config))
     for name, check in checks if surveyed is not None else ():
         outcome = panel.guard(name, lambda check=check: check(surveyed, home))  # type: ignore[misc]
+        # Each takes a few milliseconds where there are hundreds of actions.
+        await asyncio.sleep(0)
         if outcome is not None:
             panel.keep(name, outcome.findings, complete=outcome.complete)
     if validator is None or unsafe or surveyed is None:
         panel.not_run.append(HOME_ASSISTANT)
     else:
         await panel.ask(validator, draft_config)
+    panel.not_run.append(REPLAY)
     return panel.verdict()
 
 
@@ -128,4 +141,9 @@ class _Panel:
     def verdict(self) -> Verdict:
         """Return the verdict, the gravest findings first."""
         ranked = sorted(self.findings, key=lambda finding: -finding.level.rank)
+        if (left_out := len(ranked) - _MAX_FINDINGS) > 0:
+            message = f"{left_out} more findings, none graver than the last, are left out."
+            ranked[_MAX_FINDINGS:] = [
+                Finding(check=_SUMMARY, code="more_findings", level=Level.NOTE, message=message),
+            ]
         return Verdict(findings=tuple(ranked), checks_run=tuple(self.run), checks_not_run=tuple(self.not_run))

@@ -83,6 +83,7 @@ class Survey:
     calls: list[Call] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    platforms: list[tuple[str, str]] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
 
     @property
@@ -159,9 +160,16 @@ class _Walker:
                 self._triggers(join(at, "triggers"), trigger["triggers"])
                 continue
             self.survey.triggers.append((at, trigger))
+            self._platform(at, trigger, "trigger", "platform")
             # A tag trigger names the scanner, which need not be a device of the registry.
             ignored = {"device_id"} if first(trigger, "trigger", "platform")[1] == "tag" else set[str]()
             self._look({key: item for key, item in trigger.items() if key not in ignored}, at)
+
+    def _platform(self, path: str, config: Config, *names: str) -> None:
+        """Note what kind of trigger or condition this is, if it is one."""
+        name, value = first(config, *names)
+        if isinstance(value, str) and not is_template(value):
+            self.survey.platforms.append((value.strip().lower(), join(path, name)))
 
     def _look(self, value: Json, path: str) -> None:
         """Note the references in a trigger, condition, target or blueprint input, however deep."""
@@ -172,6 +180,7 @@ class _Walker:
             case None | bool() | int() | float() | str():
                 return
             case _:
+                self._platform(path, value, "condition")
                 for key, item in value.items():
                     at = join(path, key)
                     if key in RefKind:
@@ -225,6 +234,7 @@ class _Walker:
         self._nested(path, action, guarded=guarded)
 
     def _nested(self, path: str, action: Config, *, guarded: bool) -> None:
+        self._platform(path, action, "condition")
         inner = guarded or any(key in action for key in ("if", "choose", "while", "until"))
         for key in _NESTED_CONDITIONS:
             self._look(action.get(key), join(path, key))
