@@ -243,7 +243,10 @@ async def test_an_interrupted_back_fill_goes_on_where_it_was(
         read.extend([(0.0, 0.0)] * 5)
         await _finished(entry)
     again = [window for window in read if window != (0.0, 0.0)]
-    assert max(end for _, end in again) == done[-1][0]
+    # First the seconds in which it was not there, then on from the window that was not finished.
+    missed = [window for window in again if window[1] > now]
+    assert [end - start < 60 for start, end in missed] == [True]
+    assert max(end for _, end in again if end <= now) == done[-1][0]
     events = await _events(entry)
     hours = sorted(event.entity_id for event in events if event.entity_id and event.entity_id.startswith("sensor.h"))
     assert hours == sorted(f"sensor.h{hour}" for hour in range(12))
@@ -283,13 +286,54 @@ async def test_the_windows_follow_what_they_hold(
 
 
 async def test_a_finished_back_fill_is_not_repeated(hass: HomeAssistant, recorder: Recorder, entry_of: EntryOf) -> None:
+    """At a later start only the seconds are read in which nobody listened."""
+    now = time.time()
+    for hour in range(3):
+        hass.states.async_set(f"sensor.h{hour}", "1", timestamp=now - hour * HOUR - 60)
     entry = await entry_of(hass)
     await _finished(entry)
-    with patch.object(RecorderHistory, "async_read", side_effect=AssertionError("read again")):
+    hass.states.async_set("sensor.h0", "2")
+    read: list[float] = []
+    real = RecorderHistory.async_read
+
+    async def reading(history: RecorderHistory, start: float, end: float) -> Any:
+        read.append(end - start)
+        return await real(history, start, end)
+
+    with patch.object(RecorderHistory, "async_read", reading):
         await hass.config_entries.async_reload(entry.entry_id)
         await _finished(entry)
+    assert [seconds < 60 for seconds in read] == [True]
     assert entry.runtime_data.backfill.progress.state == "done"
     assert entry.runtime_data.backfill.progress.events == 0
+
+
+async def test_what_happened_while_nobody_listened_is_fetched_with_its_cause(
+    hass: HomeAssistant, recorder: Recorder, hass_admin_user: User, entry_of: EntryOf
+) -> None:
+    """Also when the session that should have fetched it ended before it could."""
+    entry = await entry_of(hass)
+    await _finished(entry)
+    hass.states.async_set("sensor.warm", "1")
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.states.async_set("sensor.warm", "2")
+    user = Context(user_id=hass_admin_user.id)
+    await hass.services.async_call("input_boolean", "turn_on", {"entity_id": LAMP}, blocking=True, context=user)
+    await async_wait_recording_done(hass)
+
+    with patch.object(RecorderHistory, "async_oldest", side_effect=HistoryError("busy")):
+        await hass.config_entries.async_setup(entry.entry_id)
+        hass.states.async_set("sensor.warm", "3")
+        await entry.runtime_data.pipeline.flush()
+        await hass.config_entries.async_unload(entry.entry_id)
+    hass.states.async_set("sensor.warm", "4")
+    await async_wait_recording_done(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await _finished(entry)
+
+    assert [event.state for event in await _events(entry, "sensor.warm")] == ["1", "2", "3", "4"]
+    lamp = (await _events(entry, LAMP))[-1]
+    assert (lamp.state, lamp.origin, lamp.responsible) == ("on", Origin.USER, user.user_id)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
-"""Bring the recorder's past into the store once: newest first, in the background, resumable."""
+"""Bring the recorder's past into the store: all of it once, and at each start what was missed since.
+
+Newest first, in the background, resumable.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -63,7 +66,7 @@ class Backfill:
         self.progress = BackfillProgress()
 
     async def async_run(self, settings: Callable[[], FilterSettings], retention_days: Callable[[], int]) -> None:
-        """Store the recorder's past, going on where an earlier run was interrupted.
+        """Store what was missed and the recorder's past, going on where an earlier run was interrupted.
 
         The options are asked for again and again: they may change meanwhile.
         """
@@ -112,18 +115,47 @@ class Backfill:
         self, history: RecorderHistory, settings: Callable[[], FilterSettings], retention_days: Callable[[], int]
     ) -> None:
         known = await self._store.get_meta(_META_UNTIL)
-        if known == _DONE:
-            self.progress.state = _DONE
-            return
-        self.progress.state = "running"
-        until = float(known) if known is not None else time.time()
-        # What was heard up to now and waits in memory would be stored a second time.
-        await self._pipeline.flush()
-        # What happened before HomeIQ listened may still be in the recorder's queue.
-        await history.async_committed()
+        unheard_us = await self._store.unheard_since()
+        if known != _DONE or unheard_us is not None:
+            self.progress.state = "running"
+            # What was heard up to now and waits in memory would be stored a second time.
+            await self._pipeline.flush()
+            # What happened before HomeIQ listened may still be in the recorder's queue.
+            await history.async_committed()
+
+        def oldest_wanted() -> float:
+            return time.time() - retention_days() * _DAY_S
+
+        def missed_since() -> float:
+            return max(oldest_wanted(), (unheard_us or 0) / 1_000_000)
+
+        async def note(until: float) -> None:
+            await self._store.set_meta(_META_UNTIL, str(until))
+
+        if unheard_us is not None and known is not None:
+            # Missed by a reload, or lost with the batch that a killed process left open.
+            await self._async_fill_back(history, settings, time.time(), missed_since, _note_nothing)
+        if unheard_us is not None:
+            await self._store.forget_unheard()
+        if known != _DONE:
+            until = float(known) if known is not None else time.time()
+            await self._async_fill_back(history, settings, until, oldest_wanted, note)
+            await self._store.set_meta(_META_UNTIL, _DONE)
+            LOGGER.info("Back-fill from the recorder is done: %d events", self.progress.events)
+        self.progress.state = _DONE
+
+    async def _async_fill_back(
+        self,
+        history: RecorderHistory,
+        settings: Callable[[], FilterSettings],
+        until: float,
+        not_before: Callable[[], float],
+        note: Callable[[float], Awaitable[None]],
+    ) -> None:
+        """Store what is not there yet of [not_before, until), newest window first; tells how far it has come."""
         oldest = await history.async_oldest()
         window = _FIRST_WINDOW_S
-        while oldest is not None and until > (first := max(oldest, time.time() - retention_days() * _DAY_S)):
+        while oldest is not None and until > (first := max(oldest, not_before())):
             since = until - window
             # A cause never stays known from a newer window to an older one, so each gets an enricher of its own.
             enricher = Enricher(HassEventDecoder(), settings(), started=True)
@@ -138,15 +170,16 @@ class Backfill:
                 # Nothing here: go straight to where there is something.
                 newest = await history.async_newest_before(since)
                 since = first if newest is None else min(since, newest + 1.0)
-            await self._store.set_meta(_META_UNTIL, str(since))
+            await note(since)
             self.progress.until = until = since
             if len(read) > _MANY_ROWS:
                 window = max(_SHORTEST_WINDOW_S, window / 2)
             elif len(read) < _FEW_ROWS:
                 window = min(_LONGEST_WINDOW_S, window * 2)
-        await self._store.set_meta(_META_UNTIL, _DONE)
-        self.progress.state = _DONE
-        LOGGER.info("Back-fill from the recorder is done: %d events", self.progress.events)
+
+
+async def _note_nothing(_: float) -> None:
+    """Begin at the newest again after an interruption: what was missed is not much."""
 
 
 def _recorder_history(hass: HomeAssistant) -> RecorderHistory:

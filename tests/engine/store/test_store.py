@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 import sqlite3
+from typing import Any
 
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -359,3 +360,26 @@ async def test_the_wal_shrinks_after_a_long_reader(store: Store, path: Path) -> 
 
     assert grown > 20_000_000
     assert wal.stat().st_size <= 16 * 1024 * 1024
+
+
+async def test_since_when_nobody_listened_is_noted_until_it_has_been_seen_to(path: Path) -> None:
+    """The time of the newest event, less what an open batch may have held; the future is not believed."""
+    clock = ManualClock(T0_US + 60_000_000)
+    assert await _unheard(path, clock, events(2), event(2, time_us=T0_US + 3_600_000_000)) is None
+    since = T0_US + 1_000_000 - 5_000_000
+    assert await _unheard(path, clock, event(3, time_us=T0_US + 1_000_000)) == T0_US + 1000 - 5_000_000
+    assert await _unheard(path, clock) == T0_US + 1000 - 5_000_000
+    store = Store(path, clock)
+    await store.forget_unheard()
+    assert await store.unheard_since() is None
+    await store.close()
+    assert await _unheard(path, clock) == since
+
+
+async def _unheard(path: Path, clock: ManualClock, *stored: Any) -> int | None:
+    store = Store(path, clock)
+    since = await store.unheard_since()
+    for part in stored:
+        await store.append(part if isinstance(part, list) else [part])
+    await store.close()
+    return since

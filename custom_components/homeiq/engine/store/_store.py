@@ -24,6 +24,7 @@ from ._purging import STEP_ROWS, delete_orphans, empty_wal, find_orphans, give_p
 from ._reading import check_query, decode_rows, read_page
 from ._rows import SELECT_EVENTS
 from ._times import from_column, to_column
+from ._unheard import forget_unheard, note_unheard, unheard_since
 from ._writing import add_counters, next_row_id, write_batch
 
 _LOGGER = logging.getLogger(__name__)
@@ -196,6 +197,15 @@ class Store(EventSink, HistoryReader):
             (name, value),
         )
 
+    async def unheard_since(self) -> int | None:
+        """Return since when (µs) events may be missing, because this object was not there; None if none are."""
+        async with self._reader() as reader:
+            return await unheard_since(reader)
+
+    async def forget_unheard(self) -> None:
+        """Note that what was missing has been fetched."""
+        await self._write(forget_unheard)
+
     async def purge_before(self, time_us: int) -> int:
         """Delete all events older than a time, in small transactions between which others may write."""
         deleted = 0
@@ -343,6 +353,8 @@ class Store(EventSink, HistoryReader):
                 await quick_check(connection, self._check_s)
             await self._dimensions.load(connection)
             self._next_id = await next_row_id(connection)
+            if self._opened is None:
+                await note_unheard(connection, self._clock.now_us())
         except BaseException as err:
             try:
                 if is_damage(err):
