@@ -336,6 +336,24 @@ async def test_what_happened_while_nobody_listened_is_fetched_with_its_cause(
     assert (lamp.state, lamp.origin, lamp.responsible) == ("on", Origin.USER, user.user_id)
 
 
+async def test_what_is_heard_while_the_missed_is_fetched_is_not_stored_twice(
+    hass: HomeAssistant, recorder: Recorder, entry_of: EntryOf
+) -> None:
+    entry = await entry_of(hass)
+    await _finished(entry)
+    hass.states.async_set("sensor.warm", "1")
+    real = RecorderHistory.async_committed
+
+    async def committed(history: RecorderHistory) -> None:
+        hass.states.async_set("sensor.warm", "2")
+        await real(history)
+
+    with patch.object(RecorderHistory, "async_committed", committed):
+        await hass.config_entries.async_reload(entry.entry_id)
+        await _finished(entry)
+    assert [event.state for event in await _events(entry, "sensor.warm")] == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("target", "error"),
     [

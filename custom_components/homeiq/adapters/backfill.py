@@ -114,11 +114,12 @@ class Backfill:
     async def _async_fill(
         self, history: RecorderHistory, settings: Callable[[], FilterSettings], retention_days: Callable[[], int]
     ) -> None:
+        now = time.time()
         known = await self._store.get_meta(_META_UNTIL)
         unheard_us = await self._store.unheard_since()
         if known != _DONE or unheard_us is not None:
             self.progress.state = "running"
-            # What was heard up to now and waits in memory would be stored a second time.
+            # What was heard up to then and waits in memory would be stored a second time.
             await self._pipeline.flush()
             # What happened before HomeIQ listened may still be in the recorder's queue.
             await history.async_committed()
@@ -134,11 +135,11 @@ class Backfill:
 
         if unheard_us is not None and known is not None:
             # Missed by a reload, or lost with the batch that a killed process left open.
-            await self._async_fill_back(history, settings, time.time(), missed_since, _note_nothing)
+            await self._async_fill_back(history, settings, now, missed_since, _note_nothing)
         if unheard_us is not None:
             await self._store.forget_unheard()
         if known != _DONE:
-            until = float(known) if known is not None else time.time()
+            until = float(known) if known is not None else now
             await self._async_fill_back(history, settings, until, oldest_wanted, note)
             await self._store.set_meta(_META_UNTIL, _DONE)
             LOGGER.info("Back-fill from the recorder is done: %d events", self.progress.events)
