@@ -1,6 +1,7 @@
 """Ask for what HomeIQ needs: nothing at first, filters and retention later, an InfluxDB server if wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+import re
 from typing import Any, Final, override
 
 from homeassistant.config_entries import (
@@ -84,6 +85,14 @@ _INFLUXDB: Final = vol.Schema(
         vol.Required(CONF_VERIFY_SSL, default=True): selector.BooleanSelector(),
     }
 )
+# What such a rule must look like to match anything, and the error where it does not.
+_NAME: Final = re.compile(r"[a-z0-9_]+")
+_TEXT_RULES: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
+    CONF_GLOBS: ("invalid_pattern", re.compile(r"[^\s.]+\.[^\s.]+")),
+    CONF_DEVICE_CLASSES: ("invalid_name", _NAME),
+    CONF_INTEGRATIONS: ("invalid_name", _NAME),
+    CONF_DOMAINS: ("invalid_name", _NAME),
+}
 # What a reconfiguration shows in place of the stored token.
 _UNCHANGED_TOKEN: Final = ""
 
@@ -145,11 +154,11 @@ class HomeIQOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if user_input is not None:
-            bad = _bad_pattern(user_input)
+            user_input = _tidy_rules(user_input)
+            bad = _bad_rule(user_input)
             if bad is None:
                 return self.async_create_entry(data=user_input)
-            errors["base"] = "invalid_pattern"
-            placeholders["value"] = bad
+            errors["base"], placeholders["value"] = bad
         shown = self.add_suggested_values_to_schema(_OPTIONS, user_input or self.config_entry.options)
         return self.async_show_form(
             step_id="init", data_schema=shown, errors=errors, description_placeholders=placeholders
@@ -224,11 +233,27 @@ def _title(data: Mapping[str, Any]) -> str:
     return f"{data[CONF_BUCKET]} ({data[CONF_URL]})"
 
 
-def _bad_pattern(options: Mapping[str, Any]) -> str | None:
-    """Return the first entity pattern that can match no entity, None if all can."""
+def _tidy_rules(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with names and patterns as Home Assistant writes them: lower case, no blanks, each once."""
+    tidied = dict(options)
     for side in (CONF_INCLUDE, CONF_EXCLUDE):
-        for pattern in (options.get(side) or {}).get(CONF_GLOBS, ()):
-            domain, dot, name = pattern.partition(".")
-            if not (domain and dot and name) or pattern != pattern.strip():
-                return str(pattern)
+        if side in options:
+            tidied[side] = {
+                name: _tidy_texts(values) if name in _TEXT_RULES else values for name, values in options[side].items()
+            }
+    return tidied
+
+
+def _tidy_texts(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(tidied for value in values if (tidied := value.strip().lower())))
+
+
+def _bad_rule(options: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the error and the value for the first rule that can match nothing, None if all can."""
+    for side in (CONF_INCLUDE, CONF_EXCLUDE):
+        rules = options.get(side) or {}
+        for name, (error, form) in _TEXT_RULES.items():
+            for value in rules.get(name, ()):
+                if form.fullmatch(value) is None:
+                    return error, value
     return None

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from custom_components.homeiq import runtime
 from custom_components.homeiq.const import DOMAIN
-from custom_components.homeiq.engine.model import StoreError
+from custom_components.homeiq.engine.model import EventKind, StoreError
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
@@ -146,18 +146,47 @@ async def test_options_are_shown_as_they_are_set(hass: HomeAssistant, entry: Hom
     hass.config_entries.options.async_abort(shown["flow_id"])
 
 
-@pytest.mark.parametrize("pattern", ["kitchen", "light.", ".kitchen", " light.kitchen", "light.kitchen ", ""])
+@pytest.mark.parametrize(
+    ("rule", "value", "error"),
+    [
+        *(("globs", pattern, "invalid_pattern") for pattern in ("kitchen", "light.", ".kitchen", "a.b.c", "a. b")),
+        ("domains", "light.kitchen", "invalid_name"),
+        ("integrations", "philips hue", "invalid_name"),
+        ("device_classes", "power*", "invalid_name"),
+    ],
+)
 @pytest.mark.parametrize("side", ["include", "exclude"])
-async def test_a_pattern_that_can_match_nothing_is_shown_and_can_be_corrected(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, pattern: str, side: str
+async def test_a_rule_that_can_match_nothing_is_shown_and_can_be_corrected(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, rule: str, value: str, error: str, side: str
 ) -> None:
     begun = await hass.config_entries.options.async_init(entry.entry_id)
-    wrong = await hass.config_entries.options.async_configure(begun["flow_id"], {side: {"globs": ["light.*", pattern]}})
-    assert wrong["errors"] == {"base": "invalid_pattern"}
-    assert wrong["description_placeholders"] == {"value": pattern}
+    wrong = await hass.config_entries.options.async_configure(begun["flow_id"], {side: {rule: [value]}})
+    assert wrong["errors"] == {"base": error}
+    assert wrong["description_placeholders"] == {"value": value}
     right = await hass.config_entries.options.async_configure(begun["flow_id"], {side: {"globs": ["light.*"]}})
     assert right["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options[side] == {"globs": ["light.*"]}
+
+
+async def test_rules_are_taken_as_home_assistant_spells_names(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, stored: Stored
+) -> None:
+    rules = {
+        "globs": ["Sensor.Foo*", " sensor.foo* "],
+        "domains": [" Switch", ""],
+        "device_classes": ["Power"],
+        "integrations": ["ZHA"],
+    }
+    await _set_options(hass, entry, {"exclude": rules})
+    assert entry.options["exclude"] == {
+        "globs": ["sensor.foo*"],
+        "domains": ["switch"],
+        "device_classes": ["power"],
+        "integrations": ["zha"],
+    }
+    for entity_id in ("sensor.foo_1", "switch.fan", "light.hall"):
+        hass.states.async_set(entity_id, "on")
+    assert {event.entity_id for event in await stored(kind=EventKind.STATE)} == {"light.hall"}
 
 
 async def test_reconfiguring_changes_the_entry_without_a_reload(
