@@ -15,6 +15,16 @@ usage() {
   exit 2
 }
 
+# Print the comment that a script begins with and exit 0 if help is asked for. $1: the script; the rest: its arguments.
+help_if_asked() {
+  local script=$1
+  shift
+  if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then
+    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$script"
+    exit 0
+  fi
+}
+
 # Run a command with at most SECONDS of time where the machine has timeout(1).
 bounded() {
   local seconds=$1

@@ -15,7 +15,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from .const import DOMAIN, MAX_RETENTION_DAYS
-from .engine.model import EngineError, Event, EventKind, EventQuery, Origin, QueryError, ReplicaError
+from .engine.model import EngineError, Event, EventKind, EventQuery, Origin, QueryError, StoreError
 from .engine.store import MAX_LIMIT
 from .runtime import HomeIQConfigEntry, HomeIQData
 from .service_fields import Fields, bad_value, error, schema
@@ -31,6 +31,8 @@ SERVICE_VALIDATE_AUTOMATION: Final = "validate_automation"
 type Run = Callable[[HomeIQData, Mapping[str, Any]], Awaitable[ServiceResponse]]
 
 _DEFAULT_LIMIT: Final = 100
+# What the store has counted all its life.
+_COUNTERS: Final = ("stored", "lost", "duplicates", "filtered", "attribute_only", "logs_lost")
 _MAX_TEXT: Final = 1_000_000
 _DAY_US: Final = 86_400_000_000
 
@@ -91,15 +93,13 @@ async def _purge_entity(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceR
     events, payloads = await data.store.purge_entity(entity_id)
     # The noisiest entity may have been this one.
     await data.coordinator.async_recount()
-    refused: ReplicaError | None = None
-    for replica in list(data.replicas.values()):
-        try:
-            await replica.purge_entity(entity_id)
-        except ReplicaError as err:
-            # One server that is away must not keep the others from forgetting; calling again repeats all.
-            refused = err
-    if refused is not None:
-        raise refused
+    # All at once: a server that is away must not keep the others from forgetting. Calling again repeats all.
+    answers = await asyncio.gather(
+        *(replica.purge_entity(entity_id) for replica in data.replicas.values()), return_exceptions=True
+    )
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
     return {"events": events, "payloads": payloads}
 
 
@@ -152,11 +152,15 @@ def _read_validate(fields: Fields) -> Mapping[str, Any]:
 
 async def _stats(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     pipeline = data.pipeline.stats()
-    store = await data.store.stats()
+    try:
+        store, reason = await data.store.stats(), None
+    except StoreError as err:
+        # What waits in memory is of most interest just then.
+        store, reason = None, err.placeholders["reason"]
     replicas: dict[str, Any] = {}
     # A copy: while one is asked, another may be added or removed.
     for subentry_id, replica in list(data.replicas.items()):
-        figures = await replica.fresh_stats()
+        figures = replica.stats if store is None else await replica.fresh_stats()
         known = data.known_subentries.get(subentry_id)
         replicas[subentry_id] = {
             "title": None if known is None else known.title,
@@ -167,21 +171,21 @@ async def _stats(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse
             "bytes_sent": figures.bytes_sent,
             "last_error": figures.last_error,
         }
-    counters = store.counters
+    counters: Mapping[str, int | None] = (
+        dict.fromkeys(_COUNTERS) if store is None else {name: store.counters.get(name, 0) for name in _COUNTERS}
+    )
+    lost_before = counters["lost"]
     return {
-        "stored": counters.get("stored", 0),
-        "held": store.events,
-        "lost": counters.get("lost", 0) + pipeline.lost_uncounted,
-        "duplicates": counters.get("duplicates", 0),
+        **counters,
+        "held": None if store is None else store.events,
+        "lost": pipeline.lost if lost_before is None else lost_before + pipeline.lost_uncounted,
         "received": pipeline.received,
-        "filtered": counters.get("filtered", 0),
-        "attribute_only": counters.get("attribute_only", 0),
-        "logs_lost": counters.get("logs_lost", 0),
         "buffer_depth": pipeline.buffer_depth,
+        "failing": pipeline.failing or reason,
         "write_p95_ms": pipeline.write_p95_ms,
-        "store_bytes": store.size_bytes,
-        "oldest": _iso(store.oldest_us),
-        "newest": _iso(store.newest_us),
+        "store_bytes": None if store is None else store.size_bytes,
+        "oldest": None if store is None else _iso(store.oldest_us),
+        "newest": None if store is None else _iso(store.newest_us),
         "replicas": replicas,
         "backfill": {"state": data.backfill.progress.state, "events": data.backfill.progress.events},
     }

@@ -84,7 +84,6 @@ def _stay(run: Run) -> None:
 def _folder(options: Options, stack: ExitStack) -> Path:
     if options.folder is None:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="homeiq-demo-")))
-    options.folder.mkdir(parents=True, exist_ok=True)
     return options.folder.resolve()
 
 

@@ -50,8 +50,8 @@ def parse(arguments: list[str]) -> Options:
     for name in ("", "-token", "-org", "-bucket"):
         parser.add_argument(f"--influx{name}", metavar="URL" if not name else name[1:].upper())
     args = parser.parse_args(arguments)
-    if args.dir is not None and args.dir.exists() and (not args.dir.is_dir() or any(args.dir.iterdir())):
-        parser.error(f"--dir {args.dir} is not an empty folder")
+    if args.dir is not None:
+        _make_folder(parser, args.dir)
     return Options(
         once=args.once,
         json=args.json,
@@ -60,6 +60,16 @@ def parse(arguments: list[str]) -> Options:
         port=args.port,
         influx=_influx(parser, args),
     )
+
+
+def _make_folder(parser: argparse.ArgumentParser, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        empty = not any(folder.iterdir())
+    except OSError as err:
+        parser.error(f"--dir {folder} cannot be made: {err.strerror}")
+    if not empty:
+        parser.error(f"--dir {folder} is not an empty folder")
 
 
 def _influx(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Influx | None:

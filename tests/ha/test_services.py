@@ -97,6 +97,27 @@ async def test_statistics_are_exact(hass: HomeAssistant, snapshot: SnapshotAsser
     assert await _ask(hass, "stats") == snapshot(exclude=props("store_bytes", "write_p95_ms"))
 
 
+async def test_statistics_of_what_waits_are_given_while_the_store_cannot_be_read(
+    hass: HomeAssistant, homeiq: HomeIQData, flush: Flush
+) -> None:
+    hass.states.async_set("sensor.a", "1")
+    await flush()
+    await homeiq.store._drop_writer()
+
+    def block() -> None:
+        homeiq.store.path.unlink()
+        homeiq.store.path.mkdir()
+
+    await hass.async_add_executor_job(block)
+    hass.states.async_set("sensor.a", "2")
+    told = await _ask(hass, "stats")
+    assert (told["failing"], told["buffer_depth"], told["lost"]) == ("cannot_open", 1, 0)
+    assert (told["stored"], told["held"], told["store_bytes"], told["oldest"]) == (None, None, None, None)
+    await hass.async_add_executor_job(homeiq.store.path.rmdir)
+    assert (await _ask(hass, "flush"))["stored"] == 1
+    assert (await _ask(hass, "stats"))["failing"] is None
+
+
 async def test_flushing_tells_what_it_stored(hass: HomeAssistant, entry: HomeIQConfigEntry) -> None:
     hass.states.async_set("light.kitchen", "on")
     assert await _ask(hass, "flush") == {"stored": 1, "buffer_depth": 0}
@@ -286,8 +307,8 @@ async def test_while_nothing_is_loaded_every_service_says_so(
     assert refused.value.translation_key == "not_loaded"
 
 
-@pytest.mark.parametrize(("service", "data"), [each for each in ALL if each[0] != "validate_automation"])
-async def test_while_the_store_cannot_be_used_every_service_says_so(
+@pytest.mark.parametrize(("service", "data"), [each for each in ALL if each[0] not in ("validate_automation", "stats")])
+async def test_while_the_store_cannot_be_used_every_service_that_needs_it_says_so(
     hass: HomeAssistant,
     entry: HomeIQConfigEntry,
     homeiq: HomeIQData,

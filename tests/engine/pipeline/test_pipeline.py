@@ -342,6 +342,21 @@ async def test_listeners_are_told_and_cannot_do_harm(caplog: pytest.LogCaptureFi
     assert [record.message for record in caplog.records] == ["A listener to the pipeline failed"] * 2
 
 
+async def test_losses_without_an_overflow_are_told_at_once_but_not_each() -> None:
+    """What cannot be read is lost; a minute without a loss makes the next one news again."""
+    clock, told = ManualClock(), list[int]()
+    events: Pipeline = pipeline(ListSink(), clock=clock, on_change=lambda: told.append(events.lost))
+    for _ in range(3):
+        events.buffer.offer("unreadable")
+        await events.flush()
+        clock.seconds += 30
+    clock.seconds += 31
+    events.buffer.offer("unreadable")
+    await events.flush()
+
+    assert told == [1, 4]
+
+
 async def test_history_is_stored_past_the_buffer() -> None:
     """Back-filled items are enriched by an enricher of their own, deduplicated by the sink, and counted as such."""
 

@@ -66,6 +66,13 @@ async def test_what_is_wrong_has_a_reason(
     assert (error.reason, error.status) == (reason, status)
 
 
+def test_a_server_that_repeats_the_token_does_not_bring_it_into_a_message() -> None:
+    settings = InfluxSettings(url="http://127.0.0.1:1", org="home", bucket="b", token="s3cret-t0ken")
+    error = settings.error(Reason.INVALID_AUTH, "401: token s3cret-t0ken is not known")
+    assert error.placeholders["error"] == "401: token **REDACTED** is not known"
+    assert "s3cret" not in f"{error} {error!r} {error.placeholders}"
+
+
 async def test_the_servers_words_are_passed_on_and_the_token_is_not(settings: InfluxSettings) -> None:
     """The form can show which organisation is missing; no text holds the token."""
     wrong = replace(settings, org="strangers", token=FaceProcess.token)

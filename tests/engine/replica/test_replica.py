@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+import logging
 import time
 
 import pytest
@@ -131,6 +132,23 @@ async def test_without_the_right_to_write_events_wait(
     assert (stats.state, stats.cursor, stats.lag_events, stats.sent) == (ReplicaState.RETRYING, 0, 5, 0)
     assert await store.get_cursor("replica-1") is None
     assert influx.points(settings.bucket) == []
+
+
+async def test_a_new_reason_in_a_row_of_failures_has_its_own_line(
+    store: Store, settings: InfluxSettings, influx: FaceProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that was away comes back and refuses the token: that is told too, and each only once."""
+    await store.append(state_events(5))
+    influx.fail_writes(503, count=3)
+    replica = make_replica(store, replace(settings, token="wrong"))
+    async with running(replica):
+        await until(lambda: replica.stats.last_reason is Reason.INVALID_AUTH)
+        failures = replica._failures
+        await until(lambda: replica._failures > failures + 2)
+
+    lines = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert [": 503: " in line for line in lines] == [True, False]
+    assert ": 401: " in lines[1]
 
 
 async def test_a_missing_bucket_is_used_as_soon_as_it_is_there(

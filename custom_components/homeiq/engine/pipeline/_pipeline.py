@@ -25,13 +25,15 @@ _SLICE: Final = 64
 _RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _STOP_RETRY_S: Final = (0.1, 1.0, 2.0, 5.0)
 _STOP_S: Final = 10.0
+# Of losses that follow each other the first is told at once; the figures, read every minute, show the rest.
+_LOSS_TOLD_S: Final = 60.0
 
 
 class Pipeline:
     """Own the buffer and the task that empties it.
 
-    All methods run on the event loop. ``on_change`` is called whenever commits begin to fail, pass again, or the
-    buffer begins to lose or to keep events again.
+    All methods run on the event loop. ``on_change`` is called whenever commits begin to fail, pass again, events
+    begin to be lost, or the buffer begins to lose or to keep them again.
     """
 
     def __init__(
@@ -352,9 +354,14 @@ class Pipeline:
         _tell(self._on_change)
 
     def _note_losses(self) -> None:
-        if self.lost > self._lost_seen:
-            self._lost_seen = self.lost
-            self._lost_at = self._clock.monotonic()
+        if self.lost == self._lost_seen:
+            return
+        now = self._clock.monotonic()
+        first = self._lost_at is None or now - self._lost_at > _LOSS_TOLD_S
+        self._lost_seen, self._lost_at = self.lost, now
+        # An overflow has been told already.
+        if first and not self._losing:
+            _tell(self._on_change)
 
     def _watch_overflow(self) -> None:
         """Tell once that the buffer overflows, and that it does no more; asked once for each commit."""

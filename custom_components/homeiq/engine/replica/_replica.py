@@ -283,15 +283,17 @@ class Replica:
             await asyncio.wait({work, stop})
 
     def _failed(self, err: Exception) -> float:
-        """Note a failure, warn at the first in a row, and return the seconds to wait."""
+        """Note a failure, warn at the first in a row and of another kind, and return the seconds to wait."""
         retry_after = err.retry_after if isinstance(err, ReplicaError) else None
         status = err.status if isinstance(err, ReplicaError) else None
         refused = status is not None and 400 <= status < 500 and status not in _PASSING
         self._state = ReplicaState.REFUSED if refused else ReplicaState.RETRYING
         self._last_error = str(err) or type(err).__name__
+        before = self._last_reason
         self._last_reason = err.reason if isinstance(err, InfluxError) else Reason.UNKNOWN
         if not self._failures:
             self._failing_since = self._clock.monotonic()
+        if self._last_reason is not before:
             known = isinstance(err, EngineError)
             _LOGGER.warning(
                 "Replica of %s fails; events wait in the store and are delivered later: %s",

@@ -1,9 +1,12 @@
 """Hold where a replica goes and check what can be checked without a network."""
 
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 from ._errors import InfluxError, Reason
+
+_HIDDEN: Final = "**REDACTED**"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,12 @@ class InfluxSettings:
     def error(
         self, reason: Reason, words: str, *, status: int | None = None, retry_after: float | None = None
     ) -> InfluxError:
-        """Return an error about this connection, with all the placeholders of its translated message."""
+        """Return an error about this connection, with all the placeholders of its translated message.
+
+        A server or proxy may repeat what it was sent, so its words are looked through for the token.
+        """
+        if self.token:
+            words = words.replace(self.token, _HIDDEN)
         return InfluxError(
             f"InfluxDB {self.url}, bucket {self.bucket}: {words}",
             reason=reason,
