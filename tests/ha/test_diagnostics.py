@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.engine.model import StoreError
+from custom_components.homeiq.engine.store import SCHEMA_VERSION
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
@@ -95,7 +96,7 @@ async def test_system_health_tells_the_engine_and_the_store(
     await hass.async_block_till_done()
     told = await get_system_health_info(hass, DOMAIN)
     assert told["store"] == "ok"
-    assert (told["schema"], told["events"], told["lost"], told["replicas"]) == (1, 1, 0, 0)
+    assert (told["schema"], told["events"], told["lost"], told["replicas"]) == (SCHEMA_VERSION, 1, 0, 0)
     assert told["store_size"].endswith(" MB")
     assert told["buffer"].endswith(" / 50000")
     assert told["engine"].startswith("numpy 2.")

@@ -65,7 +65,7 @@ async def test_a_cancelled_reader_stops_reading(store: Store, path: object) -> N
     await store.append(events(2000))
 
     async def long_query() -> None:
-        async with store._reader() as reader:
+        async with store.reader() as reader:
             await reader.execute_fetchall("SELECT COUNT(*) FROM events a, events b, events c WHERE a.id + b.id > c.id")
 
     query = asyncio.ensure_future(long_query())

@@ -119,7 +119,7 @@ def _damage_in_place(path: Path) -> None:
 async def test_damage_that_the_writer_meets_while_running(store: Store, path: Path) -> None:
     """The batch at hand is refused as a whole, the file is set aside, and the same batch is taken by the new one."""
     await store.append([event(number, payload=f'{{"n":{number}}}') for number in range(3000)])
-    await store._write(empty_wal)
+    await store.write(empty_wal)
     _damage_in_place(path)
     await store._writer.execute_fetchall("PRAGMA shrink_memory")
 
@@ -136,7 +136,7 @@ async def test_damage_that_the_writer_meets_while_running(store: Store, path: Pa
 async def test_damage_that_a_reader_meets_is_seen_to_by_the_next_write(store: Store, path: Path) -> None:
     """A reader names the damage; the next write checks the whole file first and goes on into a new one."""
     await store.append([event(number, payload=f'{{"n":{number}}}') for number in range(3000)])
-    await store._write(empty_wal)
+    await store.write(empty_wal)
     _damage_in_place(path)
 
     with pytest.raises(StoreDamagedError):
@@ -168,7 +168,7 @@ async def test_a_readers_false_alarm_costs_nothing(store: Store) -> None:
     alarm.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
     with pytest.raises(StoreDamagedError):
-        async with store._reader():
+        async with store.reader():
             raise alarm
     await store.append(events(5, first=5))
 
@@ -179,7 +179,7 @@ async def test_a_readers_false_alarm_costs_nothing(store: Store) -> None:
 async def test_a_readers_other_errors_are_no_alarm(store: Store) -> None:
     """A statement that SQLite refuses says nothing about the file."""
     with pytest.raises(StoreError) as refused:
-        async with store._reader() as reader:
+        async with store.reader() as reader:
             await reader.execute_fetchall("SELECT nothing")
 
     assert refused.value.placeholders["reason"] == "unknown"

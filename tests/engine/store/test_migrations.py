@@ -7,15 +7,17 @@ import pytest
 
 from homeiq_engine.model import StoreDamagedError, StoreNewerError
 from homeiq_engine.store import SCHEMA_VERSION, Store
-from homeiq_engine.store._connection import close, connect
+from homeiq_engine.store._connection import close, connect, prepare_writer, transaction
+from homeiq_engine.store._dimensions import Dimensions
 from homeiq_engine.store._migrations import APPLICATION_ID, MIGRATIONS, Migration, identify, migrate
-from tests.engine.store.samples import T0_US, ManualClock, all_events, event, events, raw
+from homeiq_engine.store._writing import write_batch
+from tests.engine.store.samples import T0_US, ManualClock, all_events, event, events, raw, without_id
 
 SCHEMAS = Path(__file__).parent / "schemas"
 _SCHEMA = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
-_SECOND = Migration(
-    version=2,
-    name="a test's second",
+_NEXT = Migration(
+    version=SCHEMA_VERSION + 1,
+    name="a test's own",
     statements=(
         "CREATE TABLE extra (id INTEGER PRIMARY KEY)",
         "INSERT INTO extra SELECT id FROM events",
@@ -45,7 +47,7 @@ def test_every_released_schema_is_frozen() -> None:
 
 async def test_applied_steps_are_remembered(store: Store, path: Path) -> None:
     """Each step leaves its name and time."""
-    assert raw(path, "SELECT * FROM migrations") == [(1, "initial", T0_US)]
+    assert raw(path, "SELECT * FROM migrations") == [(step.version, step.name, T0_US) for step in MIGRATIONS]
 
 
 async def test_an_upgrade_keeps_what_is_stored(path: Path, clock: ManualClock) -> None:
@@ -55,16 +57,21 @@ async def test_an_upgrade_keeps_what_is_stored(path: Path, clock: ManualClock) -
     await store.close()
     connection = await connect(path)
 
-    ran = [await migrate(connection, 5, (*MIGRATIONS, _SECOND)) for _ in range(2)]
+    ran = [await migrate(connection, 5, (*MIGRATIONS, _NEXT)) for _ in range(2)]
     await close(connection)
 
     assert ran == [1, 0]
     assert raw(path, "SELECT COUNT(*) FROM extra") == [(20,)]
-    assert raw(path, "SELECT version, applied_us FROM migrations") == [(1, T0_US), (2, 5)]
+    assert raw(path, "SELECT version, applied_us FROM migrations") == [
+        *((step.version, T0_US) for step in MIGRATIONS),
+        (SCHEMA_VERSION + 1, 5),
+    ]
 
 
-@pytest.mark.parametrize("step", [MIGRATIONS[0], _SECOND], ids=lambda step: step.name)
-@pytest.mark.parametrize("at", range(len(MIGRATIONS[0].statements) + 1))
+_INTERRUPTIONS = [(step, at) for step in (*MIGRATIONS, _NEXT) for at in range(len(step.statements) + 1)]
+
+
+@pytest.mark.parametrize(("step", "at"), _INTERRUPTIONS, ids=lambda value: getattr(value, "name", value))
 async def test_an_interrupted_step_leaves_the_old_schema_and_resumes(path: Path, step: Migration, at: int) -> None:
     """Wherever a step is interrupted, nothing of it is left, and the next start does all of it."""
     path.parent.mkdir()
@@ -97,8 +104,35 @@ async def test_a_process_that_dies_within_a_step_leaves_the_old_schema(path: Pat
     await close(connection)
     connection = await connect(path)
 
-    assert await migrate(connection, 1) == 1
+    assert await migrate(connection, 1) == len(MIGRATIONS)
     await close(connection)
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+async def test_a_store_of_each_released_schema_is_upgraded_with_its_events(
+    path: Path, clock: ManualClock, version: int
+) -> None:
+    """What was frozen, filled with events, becomes what is made today, and every event is still there."""
+    older = tuple(step for step in MIGRATIONS if step.version <= version)
+    path.parent.mkdir()
+    connection = await connect(path)
+    await prepare_writer(connection)
+    await migrate(connection, 1, older)
+    dimensions = Dimensions()
+    await dimensions.load(connection)
+    async with transaction(connection):
+        await write_batch(connection, dimensions, events(700), 1, {"stored": 700})
+    await close(connection)
+    assert [row[0] for row in raw(path, _SCHEMA)] == _frozen(version)
+
+    store = Store(path, clock)
+    kept = await all_events(store)
+    stats = await store.stats()
+    await store.close()
+
+    assert [without_id(one) for one in kept] == events(700)
+    assert stats.counters == {"stored": 700}
+    assert sorted(row[0] for row in raw(path, _SCHEMA)) == sorted(_frozen(SCHEMA_VERSION))
 
 
 def _newer(path: Path, clock_mode: str) -> bytes:

@@ -96,11 +96,11 @@ async def test_others_may_write_during_a_long_purge(store: Store) -> None:
 async def test_a_purge_gives_the_disk_its_pages_back(store: Store, path: Path) -> None:
     """After deleting nearly all, the file is a fraction of what it was."""
     await store.append([event(number, payload=f"{number:05d}" * 300) for number in range(6000)])
-    await store._write(_purging.empty_wal)
+    await store.write(_purging.empty_wal)
     before = path.stat().st_size
 
     await store.purge_before(T0_US + 5_990_000)
-    await store._write(_purging.empty_wal)
+    await store.write(_purging.empty_wal)
 
     assert path.stat().st_size < before / 10
 

@@ -65,6 +65,25 @@ MIGRATIONS: Final[Sequence[Migration]] = (
             "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         ),
     ),
+    Migration(
+        version=2,
+        name="dead letters",
+        statements=(
+            # What a replica refused, with the server's words. entity is there for purge_entity, at is as in events.
+            """CREATE TABLE dead_letters (
+                id INTEGER PRIMARY KEY,
+                replica TEXT NOT NULL,
+                event INTEGER NOT NULL,
+                at INTEGER NOT NULL,
+                entity INTEGER,
+                line TEXT NOT NULL,
+                status INTEGER,
+                words TEXT NOT NULL,
+                noted_us INTEGER NOT NULL,
+                UNIQUE (replica, event)
+            )""",
+        ),
+    ),
 )
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version
 

@@ -91,7 +91,7 @@ class Store(EventSink, HistoryReader):
 
         Raises StoreError if the file cannot be opened now and StoreNewerError if a newer HomeIQ wrote it.
         """
-        await self._write(_nothing)
+        await self.write(_nothing)
 
     async def close(self) -> None:
         """Commit the WAL into the file and close it; the store cannot be used after that."""
@@ -111,7 +111,7 @@ class Store(EventSink, HistoryReader):
             self._next_id += len(wanted)
             return len(wanted)
 
-        return await self._write(work)
+        return await self.write(work)
 
     async def count(self, counters: Mapping[str, int]) -> None:
         """Add increments to lifetime counters in a transaction of their own."""
@@ -120,17 +120,17 @@ class Store(EventSink, HistoryReader):
             async with transaction(writer):
                 await add_counters(writer, counters)
 
-        await self._write(work)
+        await self.write(work)
 
     @override
     async def query(self, query: EventQuery) -> EventPage:
         check_query(query)
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             return await read_page(reader, query)
 
     async def stats(self) -> StoreStats:
         """Return figures about the store."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             (row,) = await reader.execute_fetchall("SELECT (SELECT MIN(at) FROM events), (SELECT MAX(at) FROM events)")
             rows = await reader.execute_fetchall("SELECT name, value FROM counters")
             size_bytes = await asyncio.to_thread(size, self.path)
@@ -145,7 +145,7 @@ class Store(EventSink, HistoryReader):
 
     async def counts_since(self, time_us: int) -> Mapping[str | None, int]:
         """Return how many events each entity has had since a time; None stands for events without an entity."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             rows = await reader.execute_fetchall(
                 "SELECT n.key, COUNT(*) FROM events AS e LEFT JOIN entities AS n ON n.id = e.entity"
                 " WHERE e.at >= ? GROUP BY e.entity",
@@ -155,7 +155,7 @@ class Store(EventSink, HistoryReader):
 
     async def events_after(self, row_id: int, limit: int) -> Sequence[Event]:
         """Return up to ``limit`` events that were stored after the one with this row id, in the order of storing."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             rows = await reader.execute_fetchall(
                 f"{SELECT_EVENTS} WHERE e.id > ? ORDER BY e.id LIMIT ?", (row_id, limit)
             )
@@ -168,7 +168,7 @@ class Store(EventSink, HistoryReader):
 
     async def get_cursor(self, name: str) -> int | None:
         """Return how far a follower of the store has come, None if it never was here."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             rows = await reader.execute_fetchall("SELECT row_id FROM cursors WHERE name = ?", (name,))
         return next((int(row[0]) for row in rows), None)
 
@@ -186,7 +186,7 @@ class Store(EventSink, HistoryReader):
 
     async def get_meta(self, name: str) -> str | None:
         """Return a remembered text, None if there is none of this name."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             rows = await reader.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,))
         return next((str(row[0]) for row in rows), None)
 
@@ -199,17 +199,17 @@ class Store(EventSink, HistoryReader):
 
     async def unheard_since(self) -> int | None:
         """Return since when (µs) events may be missing, because this object was not there; None if none are."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             return await unheard_since(reader)
 
     async def forget_unheard(self) -> None:
         """Note that what was missing has been fetched."""
-        await self._write(forget_unheard)
+        await self.write(forget_unheard)
 
     async def purge_before(self, time_us: int) -> int:
         """Delete all events older than a time, in small transactions between which others may write."""
         deleted = 0
-        while step := await self._write(partial(purge_step, before_us=time_us)):
+        while step := await self.write(partial(purge_step, before_us=time_us)):
             deleted += step
         if deleted:
             await self._delete_orphans()
@@ -226,16 +226,16 @@ class Store(EventSink, HistoryReader):
             self._dimensions.forget()
             return await purge_entity(writer, entity_id)
 
-        report = await self._write(work)
-        while await self._write(give_pages_back):
+        report = await self.write(work)
+        while await self.write(give_pages_back):
             pass
         for _ in range(_EMPTY_WAL_TRIES):
-            if await self._write(empty_wal):
+            if await self.write(empty_wal):
                 return report
         raise StoreError("a reader is in the way of emptying the write-ahead log", reason="locked")
 
     async def _delete_orphans(self) -> None:
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             found = await find_orphans(reader)
 
         async def work(writer: aiosqlite.Connection) -> None:
@@ -245,8 +245,8 @@ class Store(EventSink, HistoryReader):
         for orphans in found:
             for ids in batched(orphans.ids, STEP_ROWS, strict=False):
                 part = orphans._replace(ids=ids)
-                await self._write(work)
-        while await self._write(give_pages_back):
+                await self.write(work)
+        while await self.write(give_pages_back):
             pass
 
     async def _execute(self, sql: str, values: Sequence[object]) -> None:
@@ -254,10 +254,10 @@ class Store(EventSink, HistoryReader):
             async with transaction(writer):
                 await writer.execute(sql, values)
 
-        await self._write(work)
+        await self.write(work)
 
-    async def _write[T](self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        """Do work on the writer, alone and to its end."""
+    async def write[T](self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Do work on the writer, alone and to its end; for the other files of this room."""
         return await self._finish(self._alone(work))
 
     async def _finish[T](self, work: Awaitable[T]) -> T:
@@ -297,8 +297,8 @@ class Store(EventSink, HistoryReader):
                 await self._drop_writer()
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Give a read-only connection; it sees what was committed before it was opened."""
+    async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Give a read-only connection, for the other files of this room; it sees what was committed before it was opened."""
         with translated():
             if self._writer is None or self._closed:
                 await self.open()
