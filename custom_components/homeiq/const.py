@@ -11,6 +11,9 @@ STORE_FILE: Final = "homeiq.db"
 
 CONF_BACKFILL: Final = "backfill"
 CONF_RETENTION_DAYS: Final = "retention_days"
+CONF_HOUR_DAYS: Final = "hour_days"
+CONF_SIZE_CAP: Final = "size_cap"
+CONF_BACKUP_CONTENT: Final = "backup_content"
 CONF_ATTRIBUTE_EVENTS: Final = "attribute_events"
 CONF_POSITIONS: Final = "positions"
 CONF_INCLUDE: Final = "include"
@@ -24,6 +27,11 @@ CONF_DOMAINS: Final = "domains"
 
 DEFAULT_RETENTION_DAYS: Final = 90
 MAX_RETENTION_DAYS: Final = 3_650
+DEFAULT_HOUR_DAYS: Final = 730
+MAX_HOUR_DAYS: Final = 36_500
+# MiB: a store below has no room for a day of a busy home, and none above fits a file system in use.
+MIN_SIZE_CAP: Final = 50
+MAX_SIZE_CAP: Final = 1_048_576
 
 SUBENTRY_INFLUXDB: Final = "influxdb"
 CONF_ORG: Final = "org"

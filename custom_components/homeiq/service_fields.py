@@ -91,6 +91,15 @@ class Fields:
                 raise bad_value(field, item)
         return tuple(kind(item) for item in items)
 
+    def member[T: StrEnum](self, field: str, kind: type[T]) -> T | None:
+        """Return one member of an enumeration; None where the field is not given."""
+        value = self._data.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, str) or value not in kind:
+            raise bad_value(field, value)
+        return kind(value)
+
     def time_us(self, field: str) -> int | None:
         """Return a time in microseconds since the epoch; a time without offset is local."""
         value = self._data.get(field)
@@ -146,6 +155,10 @@ class Fields:
         if value is not None and not isinstance(value, str):
             raise bad_value(field, value)
         return value
+
+    def optional_text(self, field: str, longest: int) -> str | None:
+        """Return a text that must not be longer than this many characters; None where it is not given."""
+        return None if self._data.get(field) is None else self.required_text(field, longest)
 
     def _items(self, field: str) -> list[str] | None:
         value = self._data.get(field)

@@ -19,6 +19,15 @@ from .engine.model import EngineError, Event, EventKind, EventQuery, Origin, Que
 from .engine.store import MAX_LIMIT
 from .runtime import HomeIQConfigEntry, HomeIQData
 from .service_fields import Fields, bad_value, error, schema
+from .store_services import (
+    export_data,
+    import_data,
+    query_rollups,
+    read_export,
+    read_path,
+    read_rollup_query,
+    restore_data,
+)
 
 SERVICE_QUERY_EVENTS: Final = "query_events"
 SERVICE_STATS: Final = "stats"
@@ -27,6 +36,10 @@ SERVICE_PURGE: Final = "purge"
 SERVICE_PURGE_ENTITY: Final = "purge_entity"
 SERVICE_GENERATE_SUGGESTIONS: Final = "generate_suggestions"
 SERVICE_VALIDATE_AUTOMATION: Final = "validate_automation"
+SERVICE_EXPORT_DATA: Final = "export_data"
+SERVICE_IMPORT_DATA: Final = "import_data"
+SERVICE_RESTORE: Final = "restore"
+SERVICE_QUERY_ROLLUPS: Final = "query_rollups"
 
 type Run = Callable[[HomeIQData, Mapping[str, Any]], Awaitable[ServiceResponse]]
 
@@ -259,5 +272,14 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     ),
     SERVICE_VALIDATE_AUTOMATION: _Service(
         run=_validate_automation, fields=("text",), read=_read_validate, response=SupportsResponse.ONLY
+    ),
+    SERVICE_EXPORT_DATA: _Service(run=export_data, fields=("path", "start", "end", "form"), read=read_export),
+    SERVICE_IMPORT_DATA: _Service(run=import_data, fields=("path",), read=read_path),
+    SERVICE_RESTORE: _Service(run=restore_data, fields=("path",), read=read_path),
+    SERVICE_QUERY_ROLLUPS: _Service(
+        run=query_rollups,
+        fields=("entity_id", "start", "end", "span", "limit"),
+        read=read_rollup_query,
+        response=SupportsResponse.ONLY,
     ),
 }

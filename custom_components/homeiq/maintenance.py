@@ -1,0 +1,197 @@
+"""Keep the store summed up, small and sound in the background: roll-ups, retention, checks, the extract for backups."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.event import async_track_time_change, async_track_time_interval
+from homeassistant.util import dt as dt_util
+
+from .backup_guard import BackupGuard
+from .const import LOGGER
+from .engine.model import EngineError, StoreError
+from .engine.store import (
+    Essentials,
+    Retention,
+    RetentionPolicy,
+    RetentionReport,
+    RollUps,
+    Store,
+    full_check,
+    store_size,
+)
+from .places import BackupContent
+from .repairs import (
+    ISSUE_CHECK_FAILED,
+    ISSUE_SIZE_CAP,
+    ISSUE_SIZE_CAP_NEAR,
+    async_report_unreplicated,
+    async_set_issue,
+)
+
+_EVERY: Final = timedelta(minutes=10)
+# Off-peak in the home's time, and not at a full minute at which the whole home has something to do.
+_NIGHT_HOUR, _NIGHT_MINUTE, _NIGHT_SECOND = 4, 7, 23
+_GIVE_BACK_S: Final = 60.0
+_CHECK_EVERY_US: Final = 7 * 86_400_000_000
+_META_CHECKED: Final = "full_check_us"
+_MIB: Final = 1_048_576
+
+
+class Maintenance:
+    """Do what the store needs beside taking events, one thing at a time and nothing while a backup runs."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        *,
+        store: Store,
+        guard: BackupGuard,
+        essentials: Essentials,
+        policy: Callable[[], Awaitable[RetentionPolicy]],
+        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
+        title_of: Callable[[str], str],
+        content: Callable[[], BackupContent],
+    ) -> None:
+        """Take the store and what decides: the policy, how far each replica has come, what the backups hold."""
+        self._hass = hass
+        self._store = store
+        self._guard = guard
+        self._essentials = essentials
+        self._policy = policy
+        self._acknowledged = acknowledged
+        self._title_of = title_of
+        self._content = content
+        self._one = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stoppers: list[Callable[[], None]] = []
+        self.rollups = RollUps(store, dt_util.get_default_time_zone)
+        self._retention = Retention(store, self.rollups)
+        self.report: RetentionReport | None = None
+
+    @callback
+    def async_start(self) -> None:
+        """Begin: roll up now and every ten minutes, everything else at night."""
+        self._stoppers = [
+            async_track_time_interval(self._hass, self._tick, _EVERY, name="homeiq roll-ups"),
+            async_track_time_change(
+                self._hass, self._tonight, hour=_NIGHT_HOUR, minute=_NIGHT_MINUTE, second=_NIGHT_SECOND
+            ),
+        ]
+        self._begin(self._async_first(), "first roll-up")
+
+    async def async_stop(self) -> None:
+        """End with the entry; what is under way stops at its next step."""
+        stoppers, self._stoppers = self._stoppers, []
+        for stop in stoppers:
+            stop()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def async_roll_up(self) -> int:
+        """Bring the roll-ups up to date and return how many were written; raises StoreError."""
+        return await self.rollups.update(_now_us())
+
+    async def async_retain(self) -> RetentionReport:
+        """Roll up, delete what is too old or too much, and tell of what a replica holds back; raises StoreError."""
+        async with self._one:
+            return await self._async_retain()
+
+    async def async_forget_extract(self) -> None:
+        """Take what was deleted out of the extract for backups, at once; raises StoreError."""
+        async with self._one:
+            if self._content() is BackupContent.ESSENTIALS:
+                await self._essentials.rebuild()
+            else:
+                await self._essentials.remove()
+
+    async def async_check(self) -> str | None:
+        """Look at the whole file, and return SQLite's words about the first fault, None if it is sound."""
+        fault = await full_check(self._store)
+        async_set_issue(
+            self._hass,
+            ISSUE_CHECK_FAILED,
+            active=fault is not None,
+            placeholders={"error": fault or "", "path": str(self._store.path)},
+        )
+        return fault
+
+    @callback
+    def _tick(self, now: datetime) -> None:
+        self._begin(self._async_tick(), "roll-ups")
+
+    @callback
+    def _tonight(self, now: datetime) -> None:
+        self._begin(self._async_night(), "night")
+
+    @callback
+    def _begin(self, work: Awaitable[None], name: str) -> None:
+        task = self._hass.async_create_background_task(self._async_alone(work, name), f"homeiq {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _async_alone(self, work: Awaitable[None], name: str) -> None:
+        """Do one thing when nothing else is done and no backup runs; a failure is told, and the next time may pass."""
+        async with self._one:
+            await self._guard.async_over()
+            try:
+                await work
+            except StoreError as err:
+                LOGGER.warning("The store could not be looked after (%s): %s", name, err)
+
+    async def _async_first(self) -> None:
+        await self._async_tick()
+        if self._content() is BackupContent.ESSENTIALS:
+            await self._essentials.update()
+
+    async def _async_tick(self) -> None:
+        await self.async_roll_up()
+        policy = await self._policy()
+        size = await asyncio.to_thread(store_size, self._store.path)
+        if policy.max_bytes is not None and size > policy.max_bytes:
+            await self._async_retain()
+
+    async def _async_night(self) -> None:
+        await self._async_retain()
+        await self._retention.give_back(_GIVE_BACK_S)
+        if self._content() is BackupContent.ESSENTIALS:
+            await self._essentials.rebuild()
+        if _now_us() - int(await self._store.get_meta(_META_CHECKED) or 0) >= _CHECK_EVERY_US:
+            await self.async_check()
+            await self._store.set_meta(_META_CHECKED, str(_now_us()))
+
+    async def _async_retain(self) -> RetentionReport:
+        policy = await self._policy()
+        report = await self._retention.run(_now_us(), policy, await self._acknowledged())
+        self.report = report
+        LOGGER.debug("Deleted %d events; %d bytes are left", report.purged, report.size_bytes)
+        self._tell(report, policy)
+        return report
+
+    @callback
+    def _tell(self, report: RetentionReport, policy: RetentionPolicy) -> None:
+        shown = {
+            "size": _megabytes(report.size_bytes),
+            "cap": _megabytes(policy.max_bytes or 0),
+            "replicas": ", ".join(self._title_of(name) for name in report.held_back_by),
+        }
+        async_set_issue(
+            self._hass, ISSUE_SIZE_CAP_NEAR, active=report.near_cap and not report.over_cap, placeholders=shown
+        )
+        async_set_issue(self._hass, ISSUE_SIZE_CAP, active=report.over_cap, placeholders=shown)
+        if lost := {name: count for name, count in report.unreplicated.items() if count}:
+            counted = ", ".join(f"{self._title_of(name)}: {count}" for name, count in lost.items())
+            LOGGER.warning("Events were deleted that a replica never took, because the size cap is reached: %s", counted)
+            async_report_unreplicated(self._hass, counted)
+
+
+def _now_us() -> int:
+    return round(dt_util.utcnow().timestamp() * 1_000_000)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.0f} MB"
