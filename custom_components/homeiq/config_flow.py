@@ -39,6 +39,7 @@ from .const import (
     SUBENTRY_INFLUXDB,
 )
 from .engine.replica import InfluxError, check_connection
+from .option_fields import STORE_OPTIONS, async_store_figures
 from .settings import influx_place, influx_settings, retention_days
 
 _MANY_TEXTS: Final = selector.TextSelector(selector.TextSelectorConfig(multiple=True))
@@ -64,6 +65,7 @@ _RULES: Final = vol.Schema(
 _OPTIONS: Final = vol.Schema(
     {
         vol.Required(CONF_RETENTION_DAYS, default=DEFAULT_RETENTION_DAYS): _DAYS,
+        **STORE_OPTIONS,
         vol.Required(CONF_ATTRIBUTE_EVENTS, default=False): selector.BooleanSelector(),
         vol.Required(CONF_POSITIONS, default=False): selector.BooleanSelector(),
         vol.Optional(CONF_INCLUDE): section(_RULES, {"collapsed": True}),
@@ -152,7 +154,7 @@ class HomeIQOptionsFlow(OptionsFlow):
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for everything on one page."""
         errors: dict[str, str] = {}
-        placeholders: dict[str, str] = {}
+        placeholders = await async_store_figures(self.hass, self.config_entry.options)
         if user_input is not None:
             user_input = _tidy_rules(user_input)
             bad = _bad_rule(user_input)

@@ -9,6 +9,15 @@ from .const import DOMAIN
 ISSUE_EVENTS_LOST = "events_lost"
 ISSUE_STORE_FAILING = "store_failing"
 ISSUE_STORE_DAMAGED = "store_damaged"
+ISSUE_STORE_SALVAGED = "store_salvaged"
+ISSUE_UNREPLICATED_LOST = "unreplicated_lost"
+ISSUE_SIZE_CAP_NEAR = "size_cap_near"
+ISSUE_SIZE_CAP = "size_cap_reached"
+ISSUE_CHECK_FAILED = "check_failed"
+ISSUE_BACKUP_STALE = "backup_stale"
+ISSUE_BACKUP_CONTENT = "backup_content"
+# What was said while the entry ran and is found anew when it runs again.
+PASSING_STORE_ISSUES = (ISSUE_SIZE_CAP_NEAR, ISSUE_SIZE_CAP, ISSUE_CHECK_FAILED, ISSUE_BACKUP_CONTENT)
 
 
 @callback
@@ -38,15 +47,32 @@ def async_set_issue(
 @callback
 def async_report_damage(hass: HomeAssistant, path: str) -> None:
     """Tell that a damaged store was set aside; stays, also over a restart, until a person has confirmed it."""
+    _async_report(hass, ISSUE_STORE_DAMAGED, {"path": path})
+
+
+@callback
+def async_report_salvage(hass: HomeAssistant, *, path: str, saved: int, lost: str) -> None:
+    """Tell what of a damaged store was saved, in place of the word that it is damaged."""
+    ir.async_delete_issue(hass, DOMAIN, ISSUE_STORE_DAMAGED)
+    _async_report(hass, ISSUE_STORE_SALVAGED, {"path": path, "saved": str(saved), "lost": lost})
+
+
+@callback
+def async_report_unreplicated(hass: HomeAssistant, counted: str) -> None:
+    """Tell what was deleted before a replica had taken it; stays until a person has confirmed it."""
+    _async_report(hass, ISSUE_UNREPLICATED_LOST, {"counted": counted})
+
+
+def _async_report(hass: HomeAssistant, issue: str, placeholders: dict[str, str]) -> None:
     ir.async_create_issue(
         hass,
         DOMAIN,
-        ISSUE_STORE_DAMAGED,
+        issue,
         is_fixable=True,
         is_persistent=True,
         severity=ir.IssueSeverity.ERROR,
-        translation_key=ISSUE_STORE_DAMAGED,
-        translation_placeholders={"path": path},
+        translation_key=issue,
+        translation_placeholders=placeholders,
     )
 
 

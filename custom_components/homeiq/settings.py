@@ -6,22 +6,30 @@ from typing import Any
 from .const import (
     CONF_AREAS,
     CONF_ATTRIBUTE_EVENTS,
+    CONF_BACKUP_CONTENT,
     CONF_BUCKET,
     CONF_DEVICE_CLASSES,
     CONF_DOMAINS,
     CONF_EXCLUDE,
     CONF_GLOBS,
+    CONF_HOUR_DAYS,
     CONF_INCLUDE,
     CONF_INTEGRATIONS,
     CONF_LABELS,
     CONF_ORG,
     CONF_POSITIONS,
     CONF_RETENTION_DAYS,
+    CONF_SIZE_CAP,
+    DEFAULT_HOUR_DAYS,
     DEFAULT_RETENTION_DAYS,
     DOMAIN,
 )
 from .engine.pipeline import FilterSettings, Rules
 from .engine.replica import InfluxSettings
+from .engine.store import RetentionPolicy, default_cap
+from .places import BackupContent, Places, free_bytes, store_bytes
+
+_MIB = 1_048_576
 
 
 def filter_settings(options: Mapping[str, Any]) -> FilterSettings:
@@ -38,6 +46,31 @@ def filter_settings(options: Mapping[str, Any]) -> FilterSettings:
 def retention_days(options: Mapping[str, Any]) -> int:
     """Return for how many days raw events are kept."""
     return int(options.get(CONF_RETENTION_DAYS, DEFAULT_RETENTION_DAYS))
+
+
+def hour_days(options: Mapping[str, Any]) -> int:
+    """Return for how many days hourly roll-ups are kept."""
+    return int(options.get(CONF_HOUR_DAYS, DEFAULT_HOUR_DAYS))
+
+
+def backup_content(options: Mapping[str, Any]) -> BackupContent:
+    """Return what of the store the user wants in Home Assistant's backups."""
+    return BackupContent(options.get(CONF_BACKUP_CONTENT, BackupContent.AUTO))
+
+
+def size_cap(options: Mapping[str, Any], places: Places) -> int:
+    """Return how many bytes the store may take, by default a share of the disk; runs in a thread."""
+    if (chosen := options.get(CONF_SIZE_CAP)) is not None:
+        return int(chosen) * _MIB
+    # What the store takes itself counts as free: its growth must not lower its own cap.
+    return default_cap(free_bytes(places) + store_bytes(places))
+
+
+def retention_policy(options: Mapping[str, Any], places: Places) -> RetentionPolicy:
+    """Return what is kept for how long and up to what size; runs in a thread."""
+    return RetentionPolicy(
+        raw_days=retention_days(options), hour_days=hour_days(options), max_bytes=size_cap(options, places)
+    )
 
 
 def influx_settings(data: Mapping[str, Any]) -> InfluxSettings:

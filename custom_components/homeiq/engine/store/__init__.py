@@ -1,10 +1,24 @@
 """Keep every event in a local SQLite store, the truth that everything else reads."""
 
 from ._columns import read_acts
-from ._integrity import remove_files
+from ._essentials import Essentials
+from ._integrity import remove_files, size as store_size
 from ._migrations import SCHEMA_VERSION
+from ._moving import copy_store, move_store
 from ._reading import MAX_LIMIT
 from ._rollup import RollUps
 from ._store import Store, StoreStats
 
-__all__ = ["MAX_LIMIT", "SCHEMA_VERSION", "RollUps", "Store", "StoreStats", "read_acts", "remove_files"]
+__all__ = [
+    "MAX_LIMIT",
+    "SCHEMA_VERSION",
+    "Essentials",
+    "RollUps",
+    "Store",
+    "StoreStats",
+    "copy_store",
+    "move_store",
+    "read_acts",
+    "remove_files",
+    "store_size",
+]

@@ -77,7 +77,8 @@ def _update(source: Path, target: Path, given_up: Flag) -> None:
             _refresh(source, target, given_up)
             return
     except sqlite3.DatabaseError as err:
-        if not is_damage(err):
+        # Damaged, or somebody else's database.
+        if not is_damage(err) and err.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
     _rebuild(source, target, given_up)
 
