@@ -13,7 +13,7 @@ from typing import Final
 
 from .const import LOGGER, STORE_FILE, STORE_FOLDER
 from .engine.model import StoreError
-from .engine.store import copy_store, move_store, remove_files, store_size
+from .engine.store import begin_store, move_store, remove_files, store_size
 
 OUTSIDE_FOLDER: Final = "homeiq.log.store"
 ESSENTIALS_FILE: Final = "homeiq.essentials.db"
@@ -83,7 +83,7 @@ def settle(places: Places, wanted: BackupContent) -> Settled:
             move_store(other, target)
             LOGGER.info("The store was moved to %s", target)
         elif places.essentials.exists():
-            copy_store(places.essentials, target)
+            begin_store(places.essentials, target)
             LOGGER.warning("There was no store; it was begun with the essentials of the backup, %s", places.essentials)
             return Settled(path=target, content=content, brought_back=True)
         if content is BackupContent.ALL:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from homeiq_engine.model import StoreError
-from homeiq_engine.store import Essentials, RollUps, Store, copy_store
+from homeiq_engine.store import Essentials, RollUps, Store, begin_store
 from homeiq_engine.store import _essentials
 from tests.engine.store.samples import T0_US, ManualClock, all_events, event, raw
 
@@ -63,7 +63,7 @@ async def test_a_store_begun_with_the_extract_has_the_roll_ups_and_goes_on_with_
 ) -> None:
     """No event, no counter of events held; the recorder's past and half-done imports are asked for again."""
     await essentials.update()
-    copy_store(target, again.path)
+    begin_store(target, again.path)
     await again.open()
     assert sorted(raw(again.path, _ROLLUPS)) == sorted(raw(path, _ROLLUPS)) != []
     assert await all_events(again) == []

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from homeiq_engine.model import StoreError
-from homeiq_engine.store import Store, copy_store, move_store
+from homeiq_engine.store import Store, begin_store, move_store
 from tests.engine.store.samples import ManualClock, all_events, event, events, raw
 
 
@@ -94,14 +94,14 @@ async def test_a_store_begins_with_a_copy(path: Path, target: Path) -> None:
     await _filled(path)
     target.parent.mkdir()
     target.with_name("homeiq.db.partial").write_text("left by a killed copy")
-    copy_store(path, target)
+    begin_store(path, target)
     assert [file.name for file in target.parent.iterdir()] == ["homeiq.db"]
     assert await _held(target) == await _held(path) == 100
 
 
 async def test_a_copy_that_fails_leaves_no_store(path: Path, target: Path) -> None:
     with pytest.raises(StoreError):
-        copy_store(path, target)
+        begin_store(path, target)
     assert not target.exists()
 
 

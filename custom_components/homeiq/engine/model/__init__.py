@@ -2,6 +2,7 @@
 
 from ._automation import Draft, Suggestion, SuggestionState
 from ._columns import SLOT_US, ActColumns
+from ._dead_letter import MAX_LETTER_BYTES, DeadLetter, kept_line
 from ._errors import (
     BusyError,
     ChildError,
@@ -32,6 +33,7 @@ from ._rollup import RollUp, RollUpQuery, Span
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
+    "MAX_LETTER_BYTES",
     "NO_FACTS",
     "SLOT_US",
     "TRUE_STATES",
@@ -39,6 +41,7 @@ __all__ = [
     "ActColumns",
     "BusyError",
     "ChildError",
+    "DeadLetter",
     "Draft",
     "DraftError",
     "EngineError",
@@ -74,5 +77,6 @@ __all__ = [
     "as_text",
     "as_whole",
     "decimal_value",
+    "kept_line",
     "numeric_value",
 ]

@@ -32,7 +32,7 @@ def move_store(source: Path, target: Path) -> None:
             sync(folder)
 
 
-def copy_store(source: Path, target: Path) -> None:
+def begin_store(source: Path, target: Path) -> None:
     """Begin a store as a copy of a closed file; the name appears when all of it is on the disk; raises StoreError."""
     partial = target.with_name(f"{target.name}.partial")
     with translated():
