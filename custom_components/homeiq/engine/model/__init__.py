@@ -11,7 +11,9 @@ from ._errors import (
     ReplicaError,
     StoreDamagedError,
     StoreError,
+    StoreInUseError,
     StoreNewerError,
+    TransferError,
 )
 from ._event import (
     NO_FACTS,
@@ -59,9 +61,11 @@ __all__ = [
     "ReplicaError",
     "StoreDamagedError",
     "StoreError",
+    "StoreInUseError",
     "StoreNewerError",
     "Suggestion",
     "SuggestionState",
+    "TransferError",
     "Verdict",
     "as_list",
     "as_number",

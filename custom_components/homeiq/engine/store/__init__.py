@@ -1,9 +1,36 @@
 """Keep every event in a local SQLite store, the truth that everything else reads."""
 
+from ._checkpoint_hold import CheckpointHold
 from ._columns import read_acts
+from ._forgotten import entity_hash, forget_entity, forgotten_entities
+from ._full_check import full_check
 from ._integrity import remove_files
 from ._migrations import SCHEMA_VERSION
 from ._reading import MAX_LIMIT
 from ._store import Store, StoreStats
+from ._transfer_export import ExportReport, content_hash, export_events
+from ._transfer_files import ExportForm
+from ._transfer_import import ImportReport, import_events
+from ._transfer_restore import RestoreReport, restore
 
-__all__ = ["MAX_LIMIT", "SCHEMA_VERSION", "Store", "StoreStats", "read_acts", "remove_files"]
+__all__ = [
+    "MAX_LIMIT",
+    "SCHEMA_VERSION",
+    "CheckpointHold",
+    "ExportForm",
+    "ExportReport",
+    "ImportReport",
+    "RestoreReport",
+    "Store",
+    "StoreStats",
+    "content_hash",
+    "entity_hash",
+    "export_events",
+    "forget_entity",
+    "forgotten_entities",
+    "full_check",
+    "import_events",
+    "read_acts",
+    "remove_files",
+    "restore",
+]
