@@ -2,15 +2,15 @@
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ConfigEntryError
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
-from .engine.model import StoreNewerError
-from .engine.store import remove_files
-from .repairs import ISSUE_STORE_DAMAGED
-from .runtime import HomeIQConfigEntry, async_apply, async_start, async_stop, store_path
+from .engine.model import StoreInUseError, StoreNewerError
+from .places import Places, remove_all
+from .repairs import LASTING_ISSUES
+from .runtime import HomeIQConfigEntry, async_apply, async_start, async_stop
 from .services import async_setup_services
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
@@ -31,6 +31,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: HomeIQConfigEntry) -> bo
         raise ConfigEntryError(
             translation_domain=DOMAIN,
             translation_key="store_newer",
+            translation_placeholders=dict(err.placeholders),
+        ) from err
+    except StoreInUseError as err:
+        # The other one may be a Home Assistant that is about to end.
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="store_in_use",
             translation_placeholders=dict(err.placeholders),
         ) from err
     entry.runtime_data = data
@@ -55,5 +62,6 @@ async def async_unload_entry(hass: HomeAssistant, entry: HomeIQConfigEntry) -> b
 
 async def async_remove_entry(hass: HomeAssistant, entry: HomeIQConfigEntry) -> None:
     """Delete the store with the entry, as the README and the removal text say."""
-    await hass.async_add_executor_job(remove_files, store_path(hass))
-    ir.async_delete_issue(hass, DOMAIN, ISSUE_STORE_DAMAGED)
+    await hass.async_add_executor_job(remove_all, Places.of(hass))
+    for issue in LASTING_ISSUES:
+        ir.async_delete_issue(hass, DOMAIN, issue)

@@ -14,11 +14,11 @@ async def async_pre_backup(hass: HomeAssistant) -> None:
     """Bring what the backup takes up to date and keep it still; at most 10 s, and no trouble stops the home's backup."""
     entries: list[HomeIQConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     for entry in entries:
-        await entry.runtime_data.guard.async_prepare()
+        await entry.runtime_data.care.guard.async_prepare()
 
 
 async def async_post_backup(hass: HomeAssistant) -> None:
     """Go on as before."""
     entries: list[HomeIQConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     for entry in entries:
-        await entry.runtime_data.guard.async_release()
+        await entry.runtime_data.care.guard.async_release()

@@ -35,6 +35,7 @@ _EVERY: Final = timedelta(minutes=10)
 # Off-peak in the home's time, and not at a full minute at which the whole home has something to do.
 _NIGHT_HOUR, _NIGHT_MINUTE, _NIGHT_SECOND = 4, 7, 23
 _GIVE_BACK_S: Final = 60.0
+_GIVE_BACK_AT_CAP_S: Final = 10.0
 _CHECK_EVERY_US: Final = 7 * 86_400_000_000
 _META_CHECKED: Final = "full_check_us"
 _MIB: Final = 1_048_576
@@ -101,6 +102,10 @@ class Maintenance:
         async with self._one:
             return await self._async_retain()
 
+    async def async_purge_before(self, time_us: int) -> int:
+        """Roll up, then delete the events of all days before the one around a time; raises StoreError."""
+        return await self._retention.purge_before(time_us, _now_us())
+
     async def async_forget_extract(self) -> None:
         """Take what was deleted out of the extract for backups, at once; raises StoreError."""
         async with self._one:
@@ -154,6 +159,8 @@ class Maintenance:
         size = await asyncio.to_thread(store_size, self._store.path)
         if policy.max_bytes is not None and size > policy.max_bytes:
             await self._async_retain()
+            # Not off-peak, but only what is given back makes room.
+            await self._retention.give_back(_GIVE_BACK_AT_CAP_S)
 
     async def _async_night(self) -> None:
         await self._async_retain()

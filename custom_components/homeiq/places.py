@@ -11,6 +11,8 @@ from pathlib import Path
 import shutil
 from typing import Final
 
+from homeassistant.core import HomeAssistant
+
 from .const import LOGGER, STORE_FILE, STORE_FOLDER
 from .engine.model import StoreError
 from .engine.store import begin_store, move_store, remove_files, store_size
@@ -34,6 +36,11 @@ class Places:
     """Hold the paths below one configuration folder; nothing is looked up before it is asked for."""
 
     config: Path
+
+    @classmethod
+    def of(cls, hass: HomeAssistant) -> Places:
+        """Return the places of a Home Assistant."""
+        return cls(config=Path(hass.config.config_dir))
 
     @property
     def folder(self) -> Path:

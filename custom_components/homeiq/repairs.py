@@ -16,6 +16,8 @@ ISSUE_SIZE_CAP = "size_cap_reached"
 ISSUE_CHECK_FAILED = "check_failed"
 ISSUE_BACKUP_STALE = "backup_stale"
 ISSUE_BACKUP_CONTENT = "backup_content"
+# What stays until a person has confirmed it.
+LASTING_ISSUES = (ISSUE_STORE_DAMAGED, ISSUE_STORE_SALVAGED, ISSUE_UNREPLICATED_LOST)
 # What was said while the entry ran and is found anew when it runs again.
 PASSING_STORE_ISSUES = (ISSUE_SIZE_CAP_NEAR, ISSUE_SIZE_CAP, ISSUE_CHECK_FAILED, ISSUE_BACKUP_CONTENT)
 

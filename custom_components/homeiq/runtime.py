@@ -1,7 +1,7 @@
 """Put the engine and the adapters together for one config entry: the composition root."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,30 +9,29 @@ from pathlib import Path
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import CoreState, Event, HomeAssistant, callback
-from homeassistant.helpers.event import async_track_time_change
-from homeassistant.util import dt as dt_util
 
 from .adapters.backfill import Backfill
 from .adapters.bus import HassEventDecoder, async_listen
 from .adapters.clock import SystemClock
 from .adapters.log_records import async_listen_to_logs
 from .adapters.registry import HassEntityFacts
+from .care import StoreCare
 from .const import CONF_BACKFILL, LOGGER, STORE_FILE, STORE_FOLDER, SUBENTRY_INFLUXDB
 from .coordinator import FiguresCoordinator
-from .engine.model import StoreError, StoreNewerError
+from .engine.model import StoreError, StoreInUseError, StoreNewerError
 from .engine.pipeline import Pipeline
 from .engine.replica import Replica
-from .engine.store import Follower, Store
+from .engine.store import Follower, Store, cursors
 from .learning import Learning
+from .places import Places, settle
 from .repairs import ISSUE_EVENTS_LOST, ISSUE_STORE_FAILING, async_report_damage, async_set_issue
-from .settings import filter_settings, influx_place, influx_settings, retention_days
+from .settings import backup_content, filter_settings, influx_place, influx_settings, retention_days
 
 type HomeIQConfigEntry = ConfigEntry[HomeIQData]
 
 _UNLOAD_S = 10.0
 # Home Assistant gives the final-write stage 60 s.
 _FINAL_WRITE_S = 45.0
-_PURGE_HOUR, _PURGE_MINUTE = 4, 7
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +39,7 @@ class HomeIQData:
     """Hold what runs for the config entry."""
 
     store: Store
+    care: StoreCare
     pipeline: Pipeline
     backfill: Backfill
     learning: Learning
@@ -63,7 +63,9 @@ def replica_name(subentry_id: str) -> str:
 
 
 async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQData:
-    """Start to listen and to store; raises StoreNewerError if a newer HomeIQ wrote the store.
+    """Start to listen and to store.
+
+    Raises StoreNewerError if a newer HomeIQ wrote the store and StoreInUseError if another one has it open.
 
     A store that cannot be opened now does not stop it: events wait in the buffer until it can.
     """
@@ -73,8 +75,10 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     def begun() -> None:
         hass.async_create_task(_async_restart_backfill(hass, entry, data), "homeiq back-fill again")
 
+    places = Places.of(hass)
+    settled = await hass.async_add_executor_job(settle, places, backup_content(entry.options))
     store = Store(
-        store_path(hass),
+        settled.path,
         clock,
         on_set_aside=lambda path: async_report_damage(hass, str(path)),
         on_begun=begun,
@@ -101,8 +105,23 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         on_stored=stored,
     )
     coordinator = FiguresCoordinator(hass, entry, store, pipeline)
+
+    async def acknowledged() -> Mapping[str, int]:
+        return await _async_acknowledged(data)
+
+    care = StoreCare(
+        hass,
+        places=places,
+        settled=settled,
+        store=store,
+        pipeline=pipeline,
+        options=lambda: entry.options,
+        acknowledged=acknowledged,
+        title_of=lambda name: _title_of(data, name),
+    )
     data = HomeIQData(
         store=store,
+        care=care,
         pipeline=pipeline,
         backfill=Backfill(hass, store, pipeline),
         learning=Learning(hass, store),
@@ -110,7 +129,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     )
     try:
         await store.open()
-    except StoreNewerError:
+    except StoreNewerError, StoreInUseError:
         await store.close()
         raise
     except StoreError as err:
@@ -126,16 +145,11 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     async def final_write(event: Event) -> None:
         await _async_end(data, _FINAL_WRITE_S)
 
-    async def purge(now: object) -> None:
-        await _async_purge_old(data, entry)
-
-    data.stoppers += [
-        hass.bus.async_listen(EVENT_HOMEASSISTANT_FINAL_WRITE, final_write),
-        async_track_time_change(hass, purge, hour=_PURGE_HOUR, minute=_PURGE_MINUTE, second=0),
-    ]
+    data.stoppers.append(hass.bus.async_listen(EVENT_HOMEASSISTANT_FINAL_WRITE, final_write))
     # A coordinator rests while nobody listens, and midnight must come even if no entity is enabled.
     data.stoppers.append(coordinator.async_add_listener(lambda: None))
     _start_background(hass, entry, data)
+    care.async_start()
     return data
 
 
@@ -249,18 +263,23 @@ async def _async_end(data: HomeIQData, deadline_s: float) -> None:
     replicas, data.replicas = data.replicas, {}
     for replica in replicas.values():
         await replica.stop()
+    await data.care.async_stop()
     await data.store.close()
 
 
-async def _async_purge_old(data: HomeIQData, entry: HomeIQConfigEntry) -> None:
-    keep = retention_days(entry.options)
-    before = round((dt_util.utcnow().timestamp() - keep * 86_400) * 1_000_000)
-    try:
-        deleted = await data.store.purge_before(before)
-    except StoreError as err:
-        LOGGER.warning("Events older than %d days could not be deleted: %s", keep, err)
-    else:
-        LOGGER.debug("Deleted %d events older than %d days", deleted, keep)
+async def _async_acknowledged(data: HomeIQData) -> Mapping[str, int]:
+    """Return up to which row each replica has stored all: what it has not taken is kept as long as there is room."""
+    known = await cursors(data.store)
+    names = [replica_name(subentry_id) for subentry_id, replica in data.replicas.items() if replica.acknowledges]
+    return {name: known.get(name, 0) for name in names}
+
+
+def _title_of(data: HomeIQData, name: str) -> str:
+    """Return what people call the follower of this name."""
+    for subentry_id, subentry in data.known_subentries.items():
+        if replica_name(subentry_id) == name:
+            return subentry.title
+    return name
 
 
 @callback

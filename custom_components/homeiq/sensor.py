@@ -18,6 +18,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import Figures
 from .entity import HomeIQEntity
 from .runtime import HomeIQConfigEntry
+from .transfer_sensor import TransferSensor
 
 PARALLEL_UPDATES = 0
 
@@ -140,6 +141,7 @@ async def async_setup_entry(
     """Add the sensors."""
     coordinator = entry.runtime_data.coordinator
     async_add_entities(HomeIQSensor(coordinator, description) for description in SENSORS)
+    async_add_entities([TransferSensor(coordinator, entry.runtime_data.care.transfers)])
 
 
 class HomeIQSensor(HomeIQEntity, SensorEntity):

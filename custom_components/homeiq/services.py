@@ -93,7 +93,7 @@ async def _flush(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse
 async def _purge(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     now_us = round(dt_util.utcnow().timestamp() * 1_000_000)
     await data.pipeline.flush()
-    deleted = await data.store.purge_before(now_us - fields["keep_days"] * _DAY_US)
+    deleted = await data.care.maintenance.async_purge_before(now_us - fields["keep_days"] * _DAY_US)
     await data.coordinator.async_recount()
     return {"deleted": deleted}
 
@@ -104,6 +104,7 @@ async def _purge_entity(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceR
     await data.pipeline.flush()
     await data.backfill.async_forget(entity_id)
     events, payloads = await data.store.purge_entity(entity_id)
+    await data.care.maintenance.async_forget_extract()
     # The noisiest entity may have been this one.
     await data.coordinator.async_recount()
     # All at once: a server that is away must not keep the others from forgetting. Calling again repeats all.

@@ -42,12 +42,12 @@ _SUFFIXES: Final[Mapping[ExportForm, str]] = {
 async def export_data(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Write events to a file that is complete when it has its name."""
     form: ExportForm = fields["form"]
-    target = await asyncio.to_thread(target_path, data.coordinator.hass, data.places, fields["path"] or _default_name(form))
+    target = await asyncio.to_thread(target_path, data.coordinator.hass, data.care.places, fields["path"] or _default_name(form))
     await data.pipeline.flush()
-    await data.guard.async_over()
+    await data.care.guard.async_over()
 
     async def work(progress: Progress) -> ExportReport:
-        staged = await asyncio.to_thread(_stage, data.places, target)
+        staged = await asyncio.to_thread(_stage, data.care.places, target)
         report = await export_events(
             data.store,
             staged,
@@ -59,38 +59,38 @@ async def export_data(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceRes
         await asyncio.to_thread(_publish, staged, target, fields["path"] or target.name)
         return report
 
-    report = await data.transfers.async_run(TransferKind.EXPORT, target, work, _describe_export)
+    report = await data.care.transfers.async_run(TransferKind.EXPORT, target, work, _describe_export)
     return {"path": str(target), **_describe_export(report)}
 
 
 async def import_data(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Store the events of a file that are not there yet."""
-    source = await asyncio.to_thread(source_path, data.coordinator.hass, data.places, fields["path"])
+    source = await asyncio.to_thread(source_path, data.coordinator.hass, data.care.places, fields["path"])
     await data.pipeline.flush()
 
     async def work(progress: Progress) -> ImportReport:
         report = await import_events(data.store, source, progress=progress)
-        await data.maintenance.async_roll_up()
+        await data.care.maintenance.async_roll_up()
         return report
 
-    report = await data.transfers.async_run(TransferKind.IMPORT, source, work, _describe_import)
+    report = await data.care.transfers.async_run(TransferKind.IMPORT, source, work, _describe_import)
     await data.coordinator.async_recount()
     return {"path": str(source), **_describe_import(report)}
 
 
 async def restore_data(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Let a file's content take the store's place, once it is proven whole; the store of before is kept."""
-    source = await asyncio.to_thread(source_path, data.coordinator.hass, data.places, fields["path"])
+    source = await asyncio.to_thread(source_path, data.coordinator.hass, data.care.places, fields["path"])
     await data.pipeline.flush()
-    await data.guard.async_over()
+    await data.care.guard.async_over()
 
     async def work(progress: Progress) -> RestoreReport:
         report = await restore(data.store, source, progress=progress)
-        await data.maintenance.async_roll_up()
+        await data.care.maintenance.async_roll_up()
         return report
 
-    report = await data.transfers.async_run(TransferKind.RESTORE, source, work, _describe_restore)
-    await data.maintenance.async_forget_extract()
+    report = await data.care.transfers.async_run(TransferKind.RESTORE, source, work, _describe_restore)
+    await data.care.maintenance.async_forget_extract()
     await data.coordinator.async_recount()
     return {"path": str(source), **_describe_restore(report)}
 
@@ -98,11 +98,11 @@ async def restore_data(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceRe
 async def query_rollups(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Return what entities did in each hour or day that has ended."""
     await data.pipeline.flush()
-    await data.maintenance.async_roll_up()
+    await data.care.maintenance.async_roll_up()
     span: Span = fields["span"]
     end_us = fields["end_us"] if fields["end_us"] is not None else round(dt_util.utcnow().timestamp() * 1_000_000)
     start_us = fields["start_us"] if fields["start_us"] is not None else end_us - _DEFAULT_RANGE_US[span]
-    found = await data.maintenance.rollups.query(
+    found = await data.care.maintenance.rollups.query(
         RollUpQuery(
             entity_ids=fields["entity_ids"], start_us=start_us, end_us=end_us, span=span, limit=fields["limit"]
         )
@@ -180,11 +180,19 @@ def _describe_import(report: ImportReport) -> dict[str, Any]:
         "duplicates": report.duplicates,
         "forgotten": report.forgotten,
         "refused": report.refused,
+        "resumed": report.resumed,
+        "verified": report.verified,
     }
 
 
 def _describe_restore(report: RestoreReport) -> dict[str, Any]:
-    raise NotImplementedError
+    return {
+        "events": report.events,
+        "forgotten": report.forgotten,
+        "carried_over": report.carried_over,
+        "sha256": report.sha256,
+        "before": str(report.before),
+    }
 
 
 def _rollups(found: Iterable[RollUp]) -> list[Any]:

@@ -33,15 +33,14 @@ async def test_a_closed_store_is_moved_with_what_was_set_aside(path: Path, targe
     await _filled(path)
     for beside in ("homeiq.db.damaged-20260101T000000", "homeiq.db.before-restore-20260101T000000"):
         path.with_name(beside).write_text(beside)
-    path.with_name("homeiq.db.lock").touch()
     path.with_name("export.jsonl.zst").touch()
     move_store(path, target)
-    assert sorted(file.name for file in target.parent.iterdir() if file.suffix != ".lock") == [
+    assert sorted(file.name for file in target.parent.iterdir()) == [
         "homeiq.db",
         "homeiq.db.before-restore-20260101T000000",
         "homeiq.db.damaged-20260101T000000",
     ]
-    assert sorted(file.name for file in path.parent.iterdir()) == ["export.jsonl.zst", "homeiq.db.lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["export.jsonl.zst"]
     assert await _held(target) == 100
 
 

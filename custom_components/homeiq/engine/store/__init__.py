@@ -10,6 +10,7 @@ from ._integrity import remove_files, size as store_size
 from ._migrations import SCHEMA_VERSION
 from ._moving import begin_store, move_store
 from ._reading import MAX_LIMIT
+from ._retention import Retention, RetentionPolicy, RetentionReport, default_cap
 from ._rollup import RollUps
 from ._store import Store, StoreStats
 from ._transfer_export import ExportReport, content_hash, export_events
@@ -28,12 +29,16 @@ __all__ = [
     "Follower",
     "ImportReport",
     "RestoreReport",
+    "Retention",
+    "RetentionPolicy",
+    "RetentionReport",
     "RollUps",
     "Store",
     "StoreStats",
     "begin_store",
     "content_hash",
     "cursors",
+    "default_cap",
     "entity_hash",
     "export_events",
     "forget_entity",

@@ -14,9 +14,8 @@ from typing import Final
 from urllib.parse import quote
 
 from ._connection import BUSY_TIMEOUT_MS, is_damage, translated
-from ._integrity import SUFFIXES, identity
+from ._integrity import SUFFIXES, identity, sync
 from ._migrations import APPLICATION_ID
-from ._moving import sync
 from ._store import Store
 
 # Of events, or of no use without them; all other tables come along, also those of later schemas.

@@ -1,35 +1,46 @@
 """Move a closed store to another folder, or begin one with a copy, so that it is whole at one of the two places always."""
 
 from contextlib import closing
-import os
 from pathlib import Path
 import shutil
 import sqlite3
 from typing import Final
 
 from ._connection import BUSY_TIMEOUT_MS, translated
-from ._integrity import SUFFIXES
+from ._integrity import LOCK, SUFFIXES, sync
+from ._lock import StoreLock
 
 # Beside the store and no part of what moves: a lock belongs to who holds it, what is half written to nobody.
-_STAY: Final = (".lock", ".partial", ".restoring")
+_STAY: Final = (LOCK, ".partial", ".restoring")
 
 
 def move_store(source: Path, target: Path) -> None:
     """Move a store that nobody has open, with what was set aside beside it, to another folder of the same disk.
 
     The write-ahead log is written into the file first, so that the store itself is moved by one renaming; whoever is
-    interrupted may begin again. Raises StoreError; the store is where it was then.
+    interrupted may begin again. Raises StoreError, StoreInUseError if a HomeIQ has it open; the store is where it was
+    then.
     """
+    lock = StoreLock(source)
     with translated():
-        _fold_wal(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        own = {source.with_name(source.name + suffix) for suffix in SUFFIXES}
-        for beside in source.parent.glob(f"{source.name}*"):
-            if beside not in own and not beside.name.removeprefix(source.name).startswith(_STAY):
-                beside.rename(target.with_name(target.name + beside.name.removeprefix(source.name)))
-        source.rename(target)
-        for folder in (target.parent, source.parent):
-            sync(folder)
+        lock.acquire()
+        try:
+            _move(source, target)
+        finally:
+            lock.release()
+
+
+def _move(source: Path, target: Path) -> None:
+    _fold_wal(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    own = {source.with_name(source.name + suffix) for suffix in SUFFIXES}
+    for beside in source.parent.glob(f"{source.name}*"):
+        rest = beside.name.removeprefix(source.name)
+        if beside not in own and not rest.startswith(_STAY):
+            beside.rename(target.with_name(target.name + rest))
+    source.rename(target)
+    for folder in (target.parent, source.parent):
+        sync(folder)
 
 
 def begin_store(source: Path, target: Path) -> None:
@@ -53,12 +64,3 @@ def _fold_wal(path: Path) -> None:
         locked = sqlite3.OperationalError("another program has the store open")
         locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise locked
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, onto the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""Put together what looks after the store of one config entry: backups, long jobs, maintenance."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from homeassistant.core import HomeAssistant, callback
+
+from .backup_guard import BackupGuard
+from .engine.pipeline import Pipeline
+from .engine.store import CheckpointHold, Essentials, RetentionPolicy, Store
+from .maintenance import Maintenance
+from .places import BackupContent, Places, Settled
+from .repairs import ISSUE_BACKUP_CONTENT, PASSING_STORE_ISSUES, async_set_issue
+from .settings import retention_policy
+from .transfers import Transfers
+
+type Options = Callable[[], Mapping[str, Any]]
+
+
+class StoreCare:
+    """Look after a store as long as its entry is loaded."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        *,
+        places: Places,
+        settled: Settled,
+        store: Store,
+        pipeline: Pipeline,
+        options: Options,
+        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
+        title_of: Callable[[str], str],
+    ) -> None:
+        """Put the parts together; nothing runs yet."""
+        self._hass = hass
+        self._settled = settled
+        self._options = options
+        self.places = places
+        essentials = Essentials(store, places.essentials)
+        self.guard = BackupGuard(hass, pipeline, CheckpointHold(store), essentials, self._content)
+        self.transfers = Transfers(hass)
+        self.maintenance = Maintenance(
+            hass,
+            store=store,
+            guard=self.guard,
+            essentials=essentials,
+            policy=self._async_policy,
+            acknowledged=acknowledged,
+            title_of=title_of,
+            content=self._content,
+        )
+
+    @property
+    def content(self) -> BackupContent:
+        """Return what of the store is in Home Assistant's backups until the next set-up: all or the essentials."""
+        return self._settled.content
+
+    @callback
+    def async_start(self) -> None:
+        """Begin to look after the store."""
+        async_set_issue(
+            self._hass,
+            ISSUE_BACKUP_CONTENT,
+            active=self._settled.problem is not None,
+            placeholders={"path": str(self._settled.path), "error": self._settled.problem or ""},
+        )
+        self.maintenance.async_start()
+
+    async def async_stop(self) -> None:
+        """End with the entry, before the store is closed."""
+        await self.transfers.async_stop()
+        await self.maintenance.async_stop()
+        await self.guard.async_stop()
+        for issue in PASSING_STORE_ISSUES:
+            async_set_issue(self._hass, issue, active=False)
+
+    def _content(self) -> BackupContent:
+        return self.content
+
+    async def _async_policy(self) -> RetentionPolicy:
+        return await self._hass.async_add_executor_job(retention_policy, self._options(), self.places)
