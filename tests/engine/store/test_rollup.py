@@ -5,7 +5,6 @@ from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
-import pytest
 
 from homeiq_engine.model import Event, RollUp, RollUpQuery, Span
 from homeiq_engine.store import RollUps, Store
