@@ -1,5 +1,6 @@
 """Retention lets go of what is old, only after it was rolled up, and not before every follower has it, up to the cap."""
 
+from collections.abc import Awaitable, Callable
 from zoneinfo import ZoneInfo
 
 import aiosqlite
@@ -239,8 +240,8 @@ async def test_no_step_touches_more_rows_than_may_be(
     touched: list[int] = []
     write = store.write
 
-    async def counting(work):
-        async def step(writer: aiosqlite.Connection):
+    async def counting(work: Callable[[aiosqlite.Connection], Awaitable[object]]) -> object:
+        async def step(writer: aiosqlite.Connection) -> object:
             before = writer.total_changes
             try:
                 return await work(writer)

@@ -25,9 +25,21 @@ async def all_rollups(rollups: RollUps, start_us: int, end_us: int) -> list[Roll
 
 
 @given(home=homes())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 async def test_roll_ups_equal_brute_force(home: tuple[ZoneInfo, int, list[list[Event]]]) -> None:
     """Gaps, late events, removed entities and days of 23 to 25 hours: updates between batches end at what raw says."""
+    await _check(home)
+
+
+@pytest.mark.slow
+@given(home=homes())
+@settings(max_examples=400, deadline=None)
+async def test_roll_ups_of_many_homes_equal_brute_force(home: tuple[ZoneInfo, int, list[list[Event]]]) -> None:
+    """The same, for longer."""
+    await _check(home)
+
+
+async def _check(home: tuple[ZoneInfo, int, list[list[Event]]]) -> None:
     zone, start_us, batches = home
     with TemporaryDirectory() as folder:
         path = Path(folder) / "homeiq.db"
