@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from homeiq_engine.model import Event, EventKind, Origin, RollUp, Span
+from homeiq_engine.model import Event, EventKind, Origin, RollUp, RollUpQuery, Span
+from homeiq_engine.store import RollUps
 from tests.engine.store.samples import event
 
 HOUR_US = 3_600_000_000
@@ -163,3 +164,15 @@ def approximately(rollups: Sequence[RollUp]) -> list[dict[str, Any]]:
         }
         for one in rollups
     ]
+
+
+async def all_rollups(rollups: RollUps, start_us: int, end_us: int) -> list[RollUp]:
+    """Return all roll-ups of some entities by entity, then span."""
+    found = [
+        one
+        for span in Span
+        for one in await rollups.query(
+            RollUpQuery(entity_ids=None, start_us=start_us, end_us=end_us, span=span, limit=10_000)
+        )
+    ]
+    return sorted(found, key=lambda one: (one.entity_id, tuple(Span).index(one.span), one.start_us))

@@ -12,9 +12,8 @@ from homeiq_engine.model import Event, EventKind, RollUpQuery, Span, StoreError
 from homeiq_engine.store import Retention, RetentionPolicy, RollUps, Store, _pace, _rollup, _rollup_compute
 from homeiq_engine.store._pace import Pace
 from tests.engine.store.interrupting import Interrupter
-from tests.engine.store.rollup_samples import DAY_US, HOUR_US, approximately, brute, us
+from tests.engine.store.rollup_samples import DAY_US, HOUR_US, all_rollups, approximately, brute, us
 from tests.engine.store.samples import ManualClock, event, raw
-from tests.engine.store.test_rollup import all_rollups
 
 UTC = ZoneInfo("UTC")
 T_US = us("2026-06-10 00:00")
