@@ -7,6 +7,7 @@ from ._full_check import full_check
 from ._integrity import remove_files
 from ._migrations import SCHEMA_VERSION
 from ._reading import MAX_LIMIT
+from ._salvage import SalvageReport, salvage
 from ._store import Store, StoreStats
 from ._transfer_export import ExportReport, content_hash, export_events
 from ._transfer_files import ExportForm
@@ -21,6 +22,7 @@ __all__ = [
     "ExportReport",
     "ImportReport",
     "RestoreReport",
+    "SalvageReport",
     "Store",
     "StoreStats",
     "content_hash",
@@ -33,4 +35,5 @@ __all__ = [
     "read_acts",
     "remove_files",
     "restore",
+    "salvage",
 ]

@@ -10,7 +10,7 @@ from typing import Final
 # 17 columns of 512 rows are 8,704 variables; SQLite takes 32,766.
 _ROWS_PER_STATEMENT: Final = 512
 
-type SqlValue = int | str | bytes | None
+type SqlValue = int | float | str | bytes | None
 type Statement = tuple[str, list[SqlValue]]
 
 
