@@ -12,6 +12,7 @@ from ._moving import begin_store, move_store
 from ._reading import MAX_LIMIT
 from ._retention import Retention, RetentionPolicy, RetentionReport, default_cap
 from ._rollup import RollUps
+from ._salvage import SalvageReport, salvage
 from ._store import Store, StoreStats
 from ._transfer_export import ExportReport, content_hash, export_events
 from ._transfer_files import ExportForm
@@ -33,6 +34,7 @@ __all__ = [
     "RetentionPolicy",
     "RetentionReport",
     "RollUps",
+    "SalvageReport",
     "Store",
     "StoreStats",
     "begin_store",
@@ -49,5 +51,6 @@ __all__ = [
     "read_acts",
     "remove_files",
     "restore",
+    "salvage",
     "store_size",
 ]
