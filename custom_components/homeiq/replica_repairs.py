@@ -159,6 +159,6 @@ _FLOWS: Final[Mapping[str, type[ReplicaFixFlow]]] = {
 }
 
 
-def fix_flow(kind: str) -> RepairsFlow:
+def replica_fix_flow(kind: str) -> RepairsFlow:
     """Return the flow for a kind of issue."""
     return _FLOWS.get(kind, ReplicaFixFlow)()
