@@ -113,7 +113,7 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
             return self._show_bucket(({CONF_ORG: "name_missing"}, {}))
         return await self._async_try_bucket()
 
-    async def async_step_bucket_missing(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+    async def async_step_bucket_missing(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Say in the server's words what is missing; offer to create the bucket or to name another."""
         return self.async_show_menu(
             step_id="bucket_missing",
