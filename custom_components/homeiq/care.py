@@ -1,6 +1,6 @@
 """Put together what looks after the store of one config entry: backups, long jobs, maintenance."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -11,6 +11,7 @@ from .engine.store import CheckpointHold, Essentials, RetentionPolicy, Store
 from .maintenance import Maintenance
 from .places import BackupContent, Places, Settled
 from .repairs import ISSUE_BACKUP_CONTENT, PASSING_STORE_ISSUES, async_set_issue
+from .salvaging import Salvager
 from .settings import retention_policy
 from .transfers import Transfers
 
@@ -29,8 +30,7 @@ class StoreCare:
         store: Store,
         pipeline: Pipeline,
         options: Options,
-        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
-        title_of: Callable[[str], str],
+        followers: Callable[[], Mapping[str, str]],
     ) -> None:
         """Put the parts together; nothing runs yet."""
         self._hass = hass
@@ -40,14 +40,14 @@ class StoreCare:
         essentials = Essentials(store, places.essentials)
         self.guard = BackupGuard(hass, pipeline, CheckpointHold(store), essentials, self._content)
         self.transfers = Transfers(hass)
+        self.salvager = Salvager(hass, store, self.transfers, self.guard)
         self.maintenance = Maintenance(
             hass,
             store=store,
             guard=self.guard,
             essentials=essentials,
             policy=self._async_policy,
-            acknowledged=acknowledged,
-            title_of=title_of,
+            followers=followers,
             content=self._content,
         )
 
@@ -66,9 +66,11 @@ class StoreCare:
             placeholders={"path": str(self._settled.path), "error": self._settled.problem or ""},
         )
         self.maintenance.async_start()
+        self.salvager.async_start()
 
     async def async_stop(self) -> None:
         """End with the entry, before the store is closed."""
+        await self.salvager.async_stop()
         await self.transfers.async_stop()
         await self.maintenance.async_stop()
         await self.guard.async_stop()

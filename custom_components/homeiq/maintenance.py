@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_change, async_track_time_interval
@@ -11,7 +11,7 @@ from homeassistant.util import dt as dt_util
 
 from .backup_guard import BackupGuard
 from .const import LOGGER
-from .engine.model import EngineError, StoreError
+from .engine.model import StoreError
 from .engine.store import (
     Essentials,
     Retention,
@@ -19,6 +19,7 @@ from .engine.store import (
     RetentionReport,
     RollUps,
     Store,
+    cursors,
     full_check,
     store_size,
 )
@@ -38,7 +39,6 @@ _GIVE_BACK_S: Final = 60.0
 _GIVE_BACK_AT_CAP_S: Final = 10.0
 _CHECK_EVERY_US: Final = 7 * 86_400_000_000
 _META_CHECKED: Final = "full_check_us"
-_MIB: Final = 1_048_576
 
 
 class Maintenance:
@@ -52,18 +52,19 @@ class Maintenance:
         guard: BackupGuard,
         essentials: Essentials,
         policy: Callable[[], Awaitable[RetentionPolicy]],
-        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
-        title_of: Callable[[str], str],
+        followers: Callable[[], Mapping[str, str]],
         content: Callable[[], BackupContent],
     ) -> None:
-        """Take the store and what decides: the policy, how far each replica has come, what the backups hold."""
+        """Take the store and what decides: the policy, the followers that are full copies, what the backups hold.
+
+        ``followers`` gives titles by the names under which the store knows them.
+        """
         self._hass = hass
         self._store = store
         self._guard = guard
         self._essentials = essentials
         self._policy = policy
-        self._acknowledged = acknowledged
-        self._title_of = title_of
+        self._followers = followers
         self._content = content
         self._one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,11 +127,11 @@ class Maintenance:
         return fault
 
     @callback
-    def _tick(self, now: datetime) -> None:
+    def _tick(self, _: datetime) -> None:
         self._begin(self._async_tick(), "roll-ups")
 
     @callback
-    def _tonight(self, now: datetime) -> None:
+    def _tonight(self, _: datetime) -> None:
         self._begin(self._async_night(), "night")
 
     @callback
@@ -173,7 +174,9 @@ class Maintenance:
 
     async def _async_retain(self) -> RetentionReport:
         policy = await self._policy()
-        report = await self._retention.run(_now_us(), policy, await self._acknowledged())
+        known = await cursors(self._store)
+        acknowledged = {name: known.get(name, 0) for name in self._followers()}
+        report = await self._retention.run(_now_us(), policy, acknowledged)
         self.report = report
         LOGGER.debug("Deleted %d events; %d bytes are left", report.purged, report.size_bytes)
         self._tell(report, policy)
@@ -181,18 +184,21 @@ class Maintenance:
 
     @callback
     def _tell(self, report: RetentionReport, policy: RetentionPolicy) -> None:
+        titles = self._followers()
         shown = {
             "size": _megabytes(report.size_bytes),
             "cap": _megabytes(policy.max_bytes or 0),
-            "replicas": ", ".join(self._title_of(name) for name in report.held_back_by),
+            "replicas": ", ".join(titles.get(name, name) for name in report.held_back_by),
         }
         async_set_issue(
             self._hass, ISSUE_SIZE_CAP_NEAR, active=report.near_cap and not report.over_cap, placeholders=shown
         )
         async_set_issue(self._hass, ISSUE_SIZE_CAP, active=report.over_cap, placeholders=shown)
         if lost := {name: count for name, count in report.unreplicated.items() if count}:
-            counted = ", ".join(f"{self._title_of(name)}: {count}" for name, count in lost.items())
-            LOGGER.warning("Events were deleted that a replica never took, because the size cap is reached: %s", counted)
+            counted = ", ".join(f"{titles.get(name, name)}: {count}" for name, count in lost.items())
+            LOGGER.warning(
+                "Events were deleted that a replica never took, because the size cap is reached: %s", counted
+            )
             async_report_unreplicated(self._hass, counted)
 
 

@@ -79,9 +79,7 @@ def settle(places: Places, wanted: BackupContent) -> Settled:
     Runs in a thread. Never raises for a file that cannot be moved: the store is used where it is, with ``problem`` set.
     """
     content = _decide(places, wanted)
-    target, other = (
-        (places.inside, places.outside) if content is BackupContent.ALL else (places.outside, places.inside)
-    )
+    target, other = (places.inside, places.outside) if content is BackupContent.ALL else (places.outside, places.inside)
     try:
         if target.exists():
             if other.exists():

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import CoreState, Event, HomeAssistant, callback
 
@@ -16,16 +15,16 @@ from .adapters.clock import SystemClock
 from .adapters.log_records import async_listen_to_logs
 from .adapters.registry import HassEntityFacts
 from .care import StoreCare
-from .const import CONF_BACKFILL, LOGGER, STORE_FILE, STORE_FOLDER, SUBENTRY_INFLUXDB
+from .const import CONF_BACKFILL, LOGGER, STORE_FILE, STORE_FOLDER
 from .coordinator import FiguresCoordinator
 from .engine.model import StoreError, StoreInUseError, StoreNewerError
 from .engine.pipeline import Pipeline
-from .engine.replica import Replica
-from .engine.store import Follower, Store, cursors
+from .engine.store import Store
 from .learning import Learning
 from .places import Places, settle
-from .repairs import ISSUE_EVENTS_LOST, ISSUE_STORE_FAILING, async_report_damage, async_set_issue
-from .settings import backup_content, filter_settings, influx_place, influx_settings, retention_days
+from .repairs import ISSUE_EVENTS_LOST, ISSUE_STORE_FAILING, async_set_issue
+from .replicas import Replicas
+from .settings import backup_content, filter_settings, retention_days
 
 type HomeIQConfigEntry = ConfigEntry[HomeIQData]
 
@@ -44,9 +43,8 @@ class HomeIQData:
     backfill: Backfill
     learning: Learning
     coordinator: FiguresCoordinator
-    replicas: dict[str, Replica] = field(default_factory=dict)
+    replicas: Replicas
     stoppers: list[Callable[[], None]] = field(default_factory=list)
-    known_subentries: dict[str, ConfigSubentry] = field(default_factory=dict)
     backfill_task: asyncio.Task[None] | None = None
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended: bool = False
@@ -57,17 +55,10 @@ def store_path(hass: HomeAssistant) -> Path:
     return Path(hass.config.path(STORE_FOLDER)) / STORE_FILE
 
 
-def replica_name(subentry_id: str) -> str:
-    """Return the name of a replica's cursor in the store."""
-    return f"influxdb:{subentry_id}"
-
-
 async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQData:
     """Start to listen and to store.
 
-    Raises StoreNewerError if a newer HomeIQ wrote the store and StoreInUseError if another one has it open.
-
-    A store that cannot be opened now does not stop it: events wait in the buffer until it can.
+    Raises StoreNewerError if a newer HomeIQ wrote the store and StoreInUseError if another one has it open. A store that cannot be opened now does not stop it: events wait in the buffer until it can.
     """
     clock = SystemClock()
 
@@ -75,12 +66,16 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     def begun() -> None:
         hass.async_create_task(_async_restart_backfill(hass, entry, data), "homeiq back-fill again")
 
+    @callback
+    def set_aside(path: Path) -> None:
+        care.salvager.async_damaged(path)
+
     places = Places.of(hass)
     settled = await hass.async_add_executor_job(settle, places, backup_content(entry.options))
     store = Store(
         settled.path,
         clock,
-        on_set_aside=lambda path: async_report_damage(hass, str(path)),
+        on_set_aside=set_aside,
         on_begun=begun,
     )
     facts = HassEntityFacts(hass)
@@ -91,8 +86,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
 
     @callback
     def stored() -> None:
-        for replica in data.replicas.values():
-            replica.notify()
+        data.replicas.notify()
 
     pipeline = Pipeline(
         sink=store,
@@ -106,8 +100,9 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     )
     coordinator = FiguresCoordinator(hass, entry, store, pipeline)
 
-    async def acknowledged() -> Mapping[str, int]:
-        return await _async_acknowledged(data)
+    @callback
+    def followers() -> Mapping[str, str]:
+        return data.replicas.async_followers()
 
     care = StoreCare(
         hass,
@@ -116,8 +111,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         store=store,
         pipeline=pipeline,
         options=lambda: entry.options,
-        acknowledged=acknowledged,
-        title_of=lambda name: _title_of(data, name),
+        followers=followers,
     )
     data = HomeIQData(
         store=store,
@@ -126,6 +120,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         backfill=Backfill(hass, store, pipeline),
         learning=Learning(hass, store),
         coordinator=coordinator,
+        replicas=Replicas(hass, entry, store),
     )
     try:
         await store.open()
@@ -167,12 +162,11 @@ async def async_apply(hass: HomeAssistant, entry: HomeIQConfigEntry) -> None:
     # One at a time: stopping a replica takes a moment in which the next change may come.
     async with data.applying:
         await _async_apply_backfill(hass, entry, data)
-        await _async_apply_replicas(hass, entry, data)
+        await data.replicas.async_apply()
 
 
 def _start_background(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData) -> None:
-    for subentry in entry.subentries.values():
-        _start_replica(hass, entry, data, subentry)
+    data.stoppers += data.replicas.async_start()
     if entry.data.get(CONF_BACKFILL, True):
         _start_backfill(hass, entry, data)
     else:
@@ -216,70 +210,16 @@ async def _async_apply_backfill(hass: HomeAssistant, entry: HomeIQConfigEntry, d
         _start_backfill(hass, entry, data)
 
 
-def _start_replica(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData, subentry: ConfigSubentry) -> None:
-    if subentry.subentry_type != SUBENTRY_INFLUXDB:
-        return
-    replica = Replica(
-        source=Follower(data.store, replica_name(subentry.subentry_id)),
-        settings=influx_settings(subentry.data),
-        clock=SystemClock(),
-        title=subentry.title,
-    )
-    data.replicas[subentry.subentry_id] = replica
-    # A copy: Home Assistant changes its own in place, and a change could not be seen.
-    data.known_subentries[subentry.subentry_id] = copy(subentry)
-    entry.async_create_background_task(hass, replica.run(), f"homeiq replica {subentry.title}")
-
-
-async def _async_apply_replicas(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData) -> None:
-    for subentry_id, known in list(data.known_subentries.items()):
-        current = entry.subentries.get(subentry_id)
-        if current is None or current.data != known.data:
-            del data.known_subentries[subentry_id]
-            await data.replicas.pop(subentry_id).stop()
-        else:
-            data.known_subentries[subentry_id] = copy(current)
-        if current is None or influx_place(current.data) != influx_place(known.data):
-            # Another bucket begins with the oldest event.
-            await _async_forget_cursor(data, subentry_id)
-    for subentry_id, subentry in entry.subentries.items():
-        if subentry_id not in data.known_subentries and not data.ended:
-            _start_replica(hass, entry, data, subentry)
-
-
-async def _async_forget_cursor(data: HomeIQData, subentry_id: str) -> None:
-    try:
-        await Follower(data.store, replica_name(subentry_id)).forget()
-    except StoreError as err:
-        LOGGER.warning("A replica's place in the store could not be reset: %s", err)
-
-
 async def _async_end(data: HomeIQData, deadline_s: float) -> None:
     data.ended = True
     stoppers, data.stoppers = data.stoppers, []
     for stop in stoppers:
         stop()
     await data.pipeline.stop(deadline_s)
-    replicas, data.replicas = data.replicas, {}
-    for replica in replicas.values():
-        await replica.stop()
+    # Before the replicas: while they end nothing may be deleted that they have not taken.
     await data.care.async_stop()
+    await data.replicas.async_stop()
     await data.store.close()
-
-
-async def _async_acknowledged(data: HomeIQData) -> Mapping[str, int]:
-    """Return up to which row each replica has stored all: what it has not taken is kept as long as there is room."""
-    known = await cursors(data.store)
-    names = [replica_name(subentry_id) for subentry_id, replica in data.replicas.items() if replica.acknowledges]
-    return {name: known.get(name, 0) for name in names}
-
-
-def _title_of(data: HomeIQData, name: str) -> str:
-    """Return what people call the follower of this name."""
-    for subentry_id, subentry in data.known_subentries.items():
-        if replica_name(subentry_id) == name:
-            return subentry.title
-    return name
 
 
 @callback

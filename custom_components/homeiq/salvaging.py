@@ -1,1 +1,126 @@
 """Bring back what can be read of a store that was set aside, in the background, and say exactly what was saved."""
+
+import asyncio
+from collections.abc import Iterable
+import json
+from pathlib import Path
+from typing import Final
+
+from homeassistant.core import HomeAssistant, callback
+
+from .backup_guard import BackupGuard
+from .const import LOGGER
+from .engine.model import BusyError, EngineError
+from .engine.store import ImportReport, SalvageReport, Store, damaged_files, import_events, salvage
+from .repairs import async_report_damage, async_report_salvage
+from .transfers import Progress, TransferKind, Transfers
+
+_META_DONE: Final = "salvaged"
+_RETRY_S: Final = 60.0
+
+type _Answer = tuple[SalvageReport, ImportReport]
+
+
+class Salvager:
+    """Salvage damaged files one after the other; each once, also if a restart comes in between."""
+
+    def __init__(self, hass: HomeAssistant, store: Store, transfers: Transfers, guard: BackupGuard) -> None:
+        """Take the store that is to have what is saved."""
+        self._hass = hass
+        self._store = store
+        self._transfers = transfers
+        self._guard = guard
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    @callback
+    def async_damaged(self, path: Path) -> None:
+        """Tell that a file was set aside, and begin to save what is in it."""
+        async_report_damage(self._hass, str(path))
+        self.async_start()
+
+    @callback
+    def async_start(self) -> None:
+        """Look for files that were set aside and not salvaged yet."""
+        if self._task is not None and not self._task.done():
+            self._again = True
+            return
+        self._task = self._hass.async_create_background_task(self._async_run(), "homeiq salvage")
+
+    async def async_stop(self) -> None:
+        """End with the entry; a file that is not done is begun anew at the next set-up."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _async_run(self) -> None:
+        while True:
+            self._again = False
+            try:
+                for path in await self._async_waiting():
+                    await self._async_salvage(path)
+            except EngineError as err:
+                LOGGER.debug("Salvaging waits for the store: %s", err)
+                self._again = True
+            if not self._again:
+                return
+            await asyncio.sleep(_RETRY_S)
+
+    async def _async_waiting(self) -> list[Path]:
+        found = await asyncio.to_thread(damaged_files, self._store.path)
+        done = await self._async_done() if found else frozenset()
+        return [path for path in found if path.name not in done]
+
+    async def _async_done(self) -> frozenset[str]:
+        return frozenset(json.loads(await self._store.get_meta(_META_DONE) or "[]"))
+
+    async def _async_salvage(self, path: Path) -> None:
+        # Under a name of its own: whoever was killed here begins with an empty one.
+        target = path.with_name(f"{path.name}.salvaged")
+
+        async def work(progress: Progress) -> _Answer:
+            await asyncio.to_thread(target.unlink, missing_ok=True)
+            try:
+                saved = await salvage(path, target, progress=progress)
+                brought = await import_events(self._store, target, progress=progress)
+            finally:
+                await asyncio.to_thread(_delete, target)
+            return saved, brought
+
+        await self._guard.async_over()
+        try:
+            saved, _ = await self._transfers.async_run(TransferKind.SALVAGE, path, work, _describe)
+        except BusyError:
+            self._again = True
+            return
+        except EngineError as err:
+            # Not to be tried at each start: the file is kept, and a person is told.
+            LOGGER.warning("Nothing could be saved of %s: %s", path, err)
+            if err.code == "store":
+                raise
+        else:
+            lost = "?" if saved.lost is None else str(saved.lost)
+            LOGGER.warning("Of %s %d events were saved; lost: %s", path, saved.saved, lost)
+            async_report_salvage(self._hass, path=str(path), saved=saved.saved, lost=lost)
+        await self._store.set_meta(_META_DONE, json.dumps(sorted({*await self._async_done(), path.name})))
+
+
+def _describe(answer: _Answer) -> dict[str, int | None]:
+    saved, brought = answer
+    return {
+        "saved": saved.saved,
+        "incomplete": saved.incomplete,
+        "lost": saved.lost,
+        "stored": brought.stored,
+        "duplicates": brought.duplicates,
+        "forgotten": brought.forgotten,
+    }
+
+
+def _delete(path: Path) -> None:
+    for name in _with_side_files(path):
+        name.unlink(missing_ok=True)
+
+
+def _with_side_files(path: Path) -> Iterable[Path]:
+    return (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))

@@ -7,7 +7,6 @@ from .const import (
     CONF_AREAS,
     CONF_ATTRIBUTE_EVENTS,
     CONF_BACKUP_CONTENT,
-    CONF_BUCKET,
     CONF_DEVICE_CLASSES,
     CONF_DOMAINS,
     CONF_EXCLUDE,
@@ -16,7 +15,6 @@ from .const import (
     CONF_INCLUDE,
     CONF_INTEGRATIONS,
     CONF_LABELS,
-    CONF_ORG,
     CONF_POSITIONS,
     CONF_RETENTION_DAYS,
     CONF_SIZE_CAP,
@@ -25,7 +23,6 @@ from .const import (
     DOMAIN,
 )
 from .engine.pipeline import FilterSettings, Rules
-from .engine.replica import InfluxSettings
 from .engine.store import RetentionPolicy, default_cap
 from .places import BackupContent, Places, free_bytes, store_bytes
 
@@ -35,8 +32,8 @@ _MIB = 1_048_576
 def filter_settings(options: Mapping[str, Any]) -> FilterSettings:
     """Return what is kept by the entry's options; without options all but positions and own entities."""
     return FilterSettings(
-        include=_rules(options.get(CONF_INCLUDE) or {}),
-        exclude=_rules(options.get(CONF_EXCLUDE) or {}),
+        include=rules(options.get(CONF_INCLUDE) or {}),
+        exclude=rules(options.get(CONF_EXCLUDE) or {}),
         attribute_events=bool(options.get(CONF_ATTRIBUTE_EVENTS, False)),
         positions=bool(options.get(CONF_POSITIONS, False)),
         own_integration=DOMAIN,
@@ -73,23 +70,8 @@ def retention_policy(options: Mapping[str, Any], places: Places) -> RetentionPol
     )
 
 
-def influx_settings(data: Mapping[str, Any]) -> InfluxSettings:
-    """Return the connection of an InfluxDB subentry."""
-    return InfluxSettings(
-        url=data["url"],
-        org=data[CONF_ORG],
-        bucket=data[CONF_BUCKET],
-        token=data["token"],
-        verify_ssl=data.get("verify_ssl", True),
-    )
-
-
-def influx_place(data: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what tells one bucket from another."""
-    return data["url"], data[CONF_ORG], data[CONF_BUCKET]
-
-
-def _rules(data: Mapping[str, Any]) -> Rules:
+def rules(data: Mapping[str, Any]) -> Rules:
+    """Return one side of a filter."""
     return Rules(
         globs=tuple(data.get(CONF_GLOBS, ())),
         labels=tuple(data.get(CONF_LABELS, ())),

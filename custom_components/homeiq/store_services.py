@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 import os
 from pathlib import Path
 import shutil
@@ -42,7 +41,9 @@ _SUFFIXES: Final[Mapping[ExportForm, str]] = {
 async def export_data(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Write events to a file that is complete when it has its name."""
     form: ExportForm = fields["form"]
-    target = await asyncio.to_thread(target_path, data.coordinator.hass, data.care.places, fields["path"] or _default_name(form))
+    target = await asyncio.to_thread(
+        target_path, data.coordinator.hass, data.care.places, fields["path"] or _default_name(form)
+    )
     await data.pipeline.flush()
     await data.care.guard.async_over()
 
@@ -103,9 +104,7 @@ async def query_rollups(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceR
     end_us = fields["end_us"] if fields["end_us"] is not None else round(dt_util.utcnow().timestamp() * 1_000_000)
     start_us = fields["start_us"] if fields["start_us"] is not None else end_us - _DEFAULT_RANGE_US[span]
     found = await data.care.maintenance.rollups.query(
-        RollUpQuery(
-            entity_ids=fields["entity_ids"], start_us=start_us, end_us=end_us, span=span, limit=fields["limit"]
-        )
+        RollUpQuery(entity_ids=fields["entity_ids"], start_us=start_us, end_us=end_us, span=span, limit=fields["limit"])
     )
     # In a thread: 10,000 take a tenth of a second.
     return {"rollups": await asyncio.to_thread(_rollups, found)}

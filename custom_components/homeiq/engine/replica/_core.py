@@ -112,7 +112,9 @@ class CoreLayout:
     def _make(self, entity_id: str, unit: str) -> str:
         domain, _, name = entity_id.partition(".")
         tags = (("domain", domain), ("entity_id", name), ("home", self._home))
-        return measurement(_single_line(unit or entity_id)) + "".join(f",{tag}={key(said)}" for tag, said in tags if said)
+        return measurement(_single_line(unit or entity_id)) + "".join(
+            f",{tag}={key(said)}" for tag, said in tags if said
+        )
 
 
 def _read(payload: str) -> _Attributes:

@@ -52,9 +52,7 @@ class Delivery:
     def delete(self, predicate: str) -> None:
         """Delete every point whose tags fit a predicate, ``tag="value" AND …``; raises InfluxError."""
         with self.connection.using() as client:
-            client.delete_api().delete(
-                *_EVERYTHING, predicate, bucket=self._settings.bucket, org=self._settings.org
-            )
+            client.delete_api().delete(*_EVERYTHING, predicate, bucket=self._settings.bucket, org=self._settings.org)
 
     def delete_metrics(self, selector: str) -> None:
         """Delete the series of a VictoriaMetrics that fit a selector, ``{tag="value"}``; raises InfluxError."""

@@ -19,12 +19,13 @@ class Server(StrEnum):
 
 def detect(connection: Connection) -> Server:
     """Return what answers on a connection; raises InfluxError if nothing does."""
-    if _said(connection, "/api/v1/status/buildinfo") is not None and _is_victoria(connection):
-        return Server.VICTORIA_METRICS
     ping = _said(connection, "/ping")
     version, build = ("", "") if ping is None else _version(ping)
-    if not version and (health := _said(connection, "/health")) is not None:
-        version = _field(health.text, "version")
+    if not version:
+        if _is_victoria(connection):
+            return Server.VICTORIA_METRICS
+        health = _said(connection, "/health")
+        version = "" if health is None else _field(health.text, "version")
     for start, server in (("1.", Server.INFLUXDB_1), ("2.", Server.INFLUXDB_2), ("3.", Server.INFLUXDB_3)):
         if version.startswith(start):
             return server
@@ -43,8 +44,9 @@ def _said(connection: Connection, path: str) -> Answer | None:
 
 
 def _is_victoria(connection: Connection) -> bool:
-    metrics = _said(connection, "/metrics")
-    return metrics is not None and "vm_app_version" in metrics.text
+    """Return whether the server calls itself VictoriaMetrics: on its first page, or a cluster's in its metrics."""
+    pages = (_said(connection, "/"), _said(connection, "/metrics"))
+    return any(page is not None and ("VictoriaMetrics" in page.text or "vm_app_version" in page.text) for page in pages)
 
 
 def _version(ping: Answer) -> tuple[str, str]:

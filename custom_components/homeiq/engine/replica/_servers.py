@@ -80,9 +80,7 @@ def _create_v2(connection: Connection, retention_s: int | None) -> None:
         rules.append(BucketRetentionRules(type="expire", every_seconds=retention_s))  # type: ignore[no-untyped-call]
     try:
         with connection.using() as client:
-            client.buckets_api().create_bucket(
-                bucket_name=settings.bucket, retention_rules=rules, org=settings.org
-            )
+            client.buckets_api().create_bucket(bucket_name=settings.bucket, retention_rules=rules, org=settings.org)
     except InfluxError as err:
         if err.status not in _MISSING_API or err.reason is Reason.BUCKET_NOT_FOUND:
             raise

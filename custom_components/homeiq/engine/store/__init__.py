@@ -6,7 +6,7 @@ from ._essentials import Essentials
 from ._follower import MAX_DEAD_LETTERS, Follower, cursors
 from ._forgotten import entity_hash, forget_entity, forgotten_entities
 from ._full_check import full_check
-from ._integrity import remove_files, size as store_size
+from ._integrity import damaged_files, remove_files, size as store_size
 from ._migrations import SCHEMA_VERSION
 from ._moving import begin_store, move_store
 from ._reading import MAX_LIMIT
@@ -40,6 +40,7 @@ __all__ = [
     "begin_store",
     "content_hash",
     "cursors",
+    "damaged_files",
     "default_cap",
     "entity_hash",
     "export_events",

@@ -6,7 +6,6 @@ The extract is a store itself, without events: where there is no store any more,
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 import sqlite3
 from threading import Event as Flag

@@ -113,6 +113,12 @@ def swap(new: Path, path: Path, now_us: int) -> Path:
     return before
 
 
+def damaged_files(path: Path) -> list[Path]:
+    """Return the damaged files of a store that were set aside, oldest first, without their side files."""
+    found = path.parent.glob(f"{path.name}{_DAMAGED}*")
+    return sorted(file for file in found if not file.name.endswith((*SUFFIXES[1:], ".salvaged", ".partial")))
+
+
 def remove_files(path: Path) -> None:
     """Delete the store and all that belongs to it, nothing else; raises OSError if one cannot be deleted."""
     remove_unfinished(path)

@@ -224,6 +224,8 @@ async def _remove_mentions(connection: aiosqlite.Connection, entity_id: str) -> 
         ("actors", "key"),
         ("events", "state"),
         ("events", "old_state"),
+        ("dead_letters", "line"),
+        ("dead_letters", "words"),
     ):
         rows = await connection.execute_fetchall(
             f"SELECT id, {column} FROM {table} WHERE instr({column}, ?) > 0", (entity_id,)
