@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.event import async_track_time_change, async_track_time_interval
+from homeassistant.helpers.event import async_call_later, async_track_time_change, async_track_time_interval
 from homeassistant.util import dt as dt_util
 
 from .backup_guard import BackupGuard
@@ -33,6 +33,8 @@ from .repairs import (
 )
 
 _EVERY: Final = timedelta(minutes=10)
+# When the home starts there is more important work.
+_FIRST_AFTER_S: Final = 60.0
 # Off-peak in the home's time, and not at a full minute at which the whole home has something to do.
 _NIGHT_HOUR, _NIGHT_MINUTE, _NIGHT_SECOND = 4, 7, 23
 _GIVE_BACK_S: Final = 60.0
@@ -75,14 +77,14 @@ class Maintenance:
 
     @callback
     def async_start(self) -> None:
-        """Begin: roll up now and every ten minutes, everything else at night."""
+        """Begin: roll up in a minute and every ten minutes, everything else at night."""
         self._stoppers = [
             async_track_time_interval(self._hass, self._tick, _EVERY, name="homeiq roll-ups"),
             async_track_time_change(
                 self._hass, self._tonight, hour=_NIGHT_HOUR, minute=_NIGHT_MINUTE, second=_NIGHT_SECOND
             ),
         ]
-        self._begin(self._async_first(), "first roll-up")
+        self._stoppers.append(async_call_later(self._hass, _FIRST_AFTER_S, self._first))
 
     async def async_stop(self) -> None:
         """End with the entry; what is under way stops at its next step."""
@@ -105,7 +107,7 @@ class Maintenance:
 
     async def async_purge_before(self, time_us: int) -> int:
         """Roll up, then delete the events of all days before the one around a time; raises StoreError."""
-        return await self._retention.purge_before(time_us, _now_us())
+        return await self._retention.purge_before(time_us, _now_us(), await self._async_acknowledged())
 
     async def async_forget_extract(self) -> None:
         """Take what was deleted out of the extract for backups, at once; raises StoreError."""
@@ -127,25 +129,29 @@ class Maintenance:
         return fault
 
     @callback
+    def _first(self, _: datetime) -> None:
+        self._begin(self._async_first, "first roll-up")
+
+    @callback
     def _tick(self, _: datetime) -> None:
-        self._begin(self._async_tick(), "roll-ups")
+        self._begin(self._async_tick, "roll-ups")
 
     @callback
     def _tonight(self, _: datetime) -> None:
-        self._begin(self._async_night(), "night")
+        self._begin(self._async_night, "night")
 
     @callback
-    def _begin(self, work: Awaitable[None], name: str) -> None:
+    def _begin(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         task = self._hass.async_create_background_task(self._async_alone(work, name), f"homeiq {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _async_alone(self, work: Awaitable[None], name: str) -> None:
+    async def _async_alone(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         """Do one thing when nothing else is done and no backup runs; a failure is told, and the next time may pass."""
         async with self._one:
             await self._guard.async_over()
             try:
-                await work
+                await work()
             except StoreError as err:
                 LOGGER.warning("The store could not be looked after (%s): %s", name, err)
 
@@ -174,13 +180,15 @@ class Maintenance:
 
     async def _async_retain(self) -> RetentionReport:
         policy = await self._policy()
-        known = await cursors(self._store)
-        acknowledged = {name: known.get(name, 0) for name in self._followers()}
-        report = await self._retention.run(_now_us(), policy, acknowledged)
+        report = await self._retention.run(_now_us(), policy, await self._async_acknowledged())
         self.report = report
         LOGGER.debug("Deleted %d events; %d bytes are left", report.purged, report.size_bytes)
         self._tell(report, policy)
         return report
+
+    async def _async_acknowledged(self) -> Mapping[str, int]:
+        known = await cursors(self._store)
+        return {name: known.get(name, 0) for name in self._followers()}
 
     @callback
     def _tell(self, report: RetentionReport, policy: RetentionPolicy) -> None:

@@ -111,7 +111,7 @@ def essentials_bytes(places: Places) -> int | None:
     """Return how large the extract for the backups is, None if there is none; runs in a thread."""
     try:
         return places.essentials.stat().st_size
-    except FileNotFoundError:
+    except FileNotFoundError, NotADirectoryError:
         return None
 
 

@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import Iterable
+from datetime import datetime
 import json
 from pathlib import Path
 from typing import Final
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
 
 from .backup_guard import BackupGuard
 from .const import LOGGER
-from .engine.model import BusyError, EngineError
+from .engine.model import BusyError, StoreError, StoreNewerError, TransferError
 from .engine.store import ImportReport, SalvageReport, Store, damaged_files, import_events, salvage
 from .repairs import async_report_damage, async_report_salvage
 from .transfers import Progress, TransferKind, Transfers
 
 _META_DONE: Final = "salvaged"
-_RETRY_S: Final = 60.0
+_AFTER_S: Final = 60.0
 
 type _Answer = tuple[SalvageReport, ImportReport]
 
@@ -31,7 +33,7 @@ class Salvager:
         self._transfers = transfers
         self._guard = guard
         self._task: asyncio.Task[None] | None = None
-        self._again = False
+        self._cancel_timer: CALLBACK_TYPE | None = None
 
     @callback
     def async_damaged(self, path: Path) -> None:
@@ -41,30 +43,34 @@ class Salvager:
 
     @callback
     def async_start(self) -> None:
-        """Look for files that were set aside and not salvaged yet."""
+        """Look in a minute for files that were set aside and not salvaged yet; what is new has to be kept first."""
+        if self._cancel_timer is None:
+            self._cancel_timer = async_call_later(self._hass, _AFTER_S, self._begin)
+
+    @callback
+    def _begin(self, _: datetime) -> None:
+        self._cancel_timer = None
         if self._task is not None and not self._task.done():
-            self._again = True
+            self.async_start()
             return
         self._task = self._hass.async_create_background_task(self._async_run(), "homeiq salvage")
 
     async def async_stop(self) -> None:
         """End with the entry; a file that is not done is begun anew at the next set-up."""
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _async_run(self) -> None:
-        while True:
-            self._again = False
-            try:
-                for path in await self._async_waiting():
-                    await self._async_salvage(path)
-            except EngineError as err:
-                LOGGER.debug("Salvaging waits for the store: %s", err)
-                self._again = True
-            if not self._again:
-                return
-            await asyncio.sleep(_RETRY_S)
+        try:
+            for path in await self._async_waiting():
+                await self._async_salvage(path)
+        except (StoreError, BusyError) as err:
+            LOGGER.debug("Salvaging waits: %s", err)
+            self.async_start()
 
     async def _async_waiting(self) -> list[Path]:
         found = await asyncio.to_thread(damaged_files, self._store.path)
@@ -76,7 +82,7 @@ class Salvager:
 
     async def _async_salvage(self, path: Path) -> None:
         # Under a name of its own: whoever was killed here begins with an empty one.
-        target = path.with_name(f"{path.name}.salvaged")
+        target = path.with_name(path.name.replace(".damaged-", ".salvaged-"))
 
         async def work(progress: Progress) -> _Answer:
             await asyncio.to_thread(target.unlink, missing_ok=True)
@@ -90,14 +96,9 @@ class Salvager:
         await self._guard.async_over()
         try:
             saved, _ = await self._transfers.async_run(TransferKind.SALVAGE, path, work, _describe)
-        except BusyError:
-            self._again = True
-            return
-        except EngineError as err:
-            # Not to be tried at each start: the file is kept, and a person is told.
+        except (TransferError, StoreNewerError) as err:
+            # Not to be tried at each start: the file is kept, and a person has been told of it.
             LOGGER.warning("Nothing could be saved of %s: %s", path, err)
-            if err.code == "store":
-                raise
         else:
             lost = "?" if saved.lost is None else str(saved.lost)
             LOGGER.warning("Of %s %d events were saved; lost: %s", path, saved.saved, lost)

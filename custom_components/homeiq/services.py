@@ -112,7 +112,13 @@ async def _flush(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse
 async def _purge(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     now_us = round(dt_util.utcnow().timestamp() * 1_000_000)
     await data.pipeline.flush()
-    deleted = await data.care.maintenance.async_purge_before(now_us - fields["keep_days"] * _DAY_US)
+    keep_days: int = fields["keep_days"]
+    if keep_days:
+        deleted = await data.care.maintenance.async_purge_before(now_us - keep_days * _DAY_US)
+    else:
+        # All, also of today, though roll-ups of today then say nothing of it.
+        await data.care.maintenance.async_roll_up()
+        deleted = await data.store.purge_before(now_us)
     await data.coordinator.async_recount()
     return {"deleted": deleted}
 

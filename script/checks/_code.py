@@ -74,6 +74,16 @@ class Code:
         return frozenset(found)
 
     @cached_property
+    def _calls(self) -> dict[str, list[ast.Call]]:
+        """All calls by the name of what is called; looking through the whole code for each name takes minutes."""
+        found: dict[str, list[ast.Call]] = {}
+        for tree in self.trees.values():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call):
+                    found.setdefault(called(node), []).append(node)
+        return found
+
+    @cached_property
     def placeholders(self) -> frozenset[str]:
         """All names that can fill a placeholder in a text: strings and the names of keyword arguments."""
         keywords = {
@@ -131,14 +141,12 @@ class Code:
     def _passed(self, function: Function, parameter: str, place: int) -> Iterator[ast.expr]:
         """Yield what the integration's own calls of a function pass for a parameter."""
         is_method = bool(function.args.args) and function.args.args[0].arg in ("self", "cls")
-        for tree in self.trees.values():
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Call) and called(node) == function.name:
-                    by_name = isinstance(node.func, ast.Name)
-                    if by_name != is_method and (by_name or _is_own(node.func)):
-                        value = argument(node, parameter, place - is_method)
-                        if value is not None:
-                            yield value
+        for node in self._calls.get(function.name, ()):
+            by_name = isinstance(node.func, ast.Name)
+            if by_name != is_method and (by_name or _is_own(node.func)):
+                value = argument(node, parameter, place - is_method)
+                if value is not None:
+                    yield value
 
     def _of_error(self, node: ast.Attribute, variable: str, attr: str) -> list[str]:
         """Return what an attribute of a caught or passed error can be.
@@ -196,7 +204,7 @@ class Code:
         """Return the innermost function around a node."""
         return self._scopes.get(id(node))
 
-    def schema_fields(self, node: Node | None, seen: frozenset[str] = frozenset()) -> dict[str, ast.expr | None] | None:
+    def schema_fields(self, node: Node | None, seen: set[str] | None = None) -> dict[str, ast.expr | None] | None:
         """Return the keys of a voluptuous schema given as an expression; None when none can be found.
 
         Names of constants, local variables, functions and methods of the integration are followed to where they
@@ -204,6 +212,8 @@ class Code:
         """
         if node is None:
             return None
+        # Each name once in all: along each way to it there are as many ways on as the code has calls.
+        seen = set() if seen is None else seen
         found: dict[str, ast.expr | None] = {}
         values: dict[int, ast.expr] = {}
         nested: set[int] = set()
@@ -219,8 +229,9 @@ class Code:
                 found.update({text: values.get(id(inner)) for text in self.strings(inner.args[0])})
             name = _name(inner)
             if name is not None and name not in seen:
+                seen.add(name)
                 for target in self._made(inner, name):
-                    found.update(self.schema_fields(target, seen | {name}) or {})
+                    found.update(self.schema_fields(target, seen) or {})
         return found or None
 
     def _made(self, node: Node, name: str) -> list[Node]:

@@ -8,7 +8,6 @@ import sqlite3
 from typing import Any
 from unittest.mock import patch
 
-from custom_components.homeiq import runtime
 from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.coordinator import UPDATE_INTERVAL
 from custom_components.homeiq.engine.model import StoreError
@@ -19,6 +18,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -79,7 +79,7 @@ async def test_every_entity_is_as_recorded(
         }
         assert described == snapshot(name=f"{registered.entity_id} entry")
     states = {state.entity_id: state for state in hass.states.async_all() if "homeiq" in state.entity_id}
-    assert len(states) == 12
+    assert len(states) == 13
     # What a clock decides is checked by itself.
     values = {entity_id: state.state for entity_id, state in states.items()}
     assert float(values.pop("sensor.homeiq_write_latency_p95")) > 0
@@ -94,7 +94,7 @@ async def test_all_entities_are_of_one_service_device(hass: HomeAssistant, entry
     assert device.entry_type is dr.DeviceEntryType.SERVICE
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
     assert {entity.device_id for entity in entities} == {device.id}
-    assert len({entity.unique_id for entity in entities}) == len(entities) == 12
+    assert len({entity.unique_id for entity in entities}) == len(entities) == 13
 
 
 async def test_the_figures_move_with_the_events(
@@ -147,7 +147,7 @@ async def test_a_storm_of_events_does_not_make_the_entities_noisy(
         await hass.async_block_till_done(wait_background_tasks=True)
     own = [entity_id for entity_id in written if "homeiq" in entity_id]
     assert own
-    assert len(own) <= 12 * 3
+    assert len(own) <= 13 * 3
 
 
 async def test_midnight_begins_a_new_day(
@@ -383,28 +383,38 @@ async def test_removing_the_entry_removes_the_issue_of_its_damaged_store(
 async def test_old_events_are_deleted_at_night(
     hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, flush: Flush, freezer: FrozenDateTimeFactory
 ) -> None:
-    """By the retention of the options at that moment."""
+    """By the retention of the options at that moment, whole days of the home's time."""
     await hass.config.async_set_time_zone("America/St_Johns")
     freezer.move_to("2026-06-10T12:00:00+00:00")
     await hass.config_entries.async_reload(entry.entry_id)
     homeiq = entry.runtime_data
-    for day in (1, 8, 9):
+    for day in (1, 7, 9):
         hass.states.async_set("sensor.power", str(day), timestamp=1_780_272_000.0 + day * 86_400)
     await homeiq.pipeline.flush()
     hass.config_entries.async_update_entry(entry, options={"retention_days": 5})
-    freezer.move_to("2026-06-11T06:37:01+00:00")
+    freezer.move_to("2026-06-11T06:37:24+00:00")
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert (await homeiq.store.counts_since(0))["sensor.power"] == 2
 
 
 @pytest.mark.usefixtures("quick_lock")
-async def test_a_nightly_deletion_that_fails_is_told_and_tried_the_next_night(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, caplog: pytest.LogCaptureFixture
+async def test_a_night_that_fails_is_told_and_tried_again_the_next_night(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, caplog: pytest.LogCaptureFixture, freezer: FrozenDateTimeFactory
 ) -> None:
-    with patch.object(homeiq.store, "purge_before", side_effect=StoreError("gone", reason="io_error")):
-        await runtime._async_purge_old(homeiq, entry)
-    assert "Events older than 90 days could not be deleted: gone" in caplog.text
+    await hass.config.async_set_time_zone("UTC")
+    await hass.config_entries.async_reload(entry.entry_id)
+    homeiq = entry.runtime_data
+    with patch.object(homeiq.store, "write", side_effect=StoreError("gone", reason="io_error")):
+        freezer.move_to(dt_util.utcnow().replace(hour=4, minute=7, second=24) + timedelta(days=1))
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert "The store could not be looked after (night): gone" in caplog.text
+    assert homeiq.care.maintenance.report is None
+    freezer.tick(timedelta(days=1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert homeiq.care.maintenance.report is not None
 
 
 async def test_a_day_that_cannot_be_counted_yet_is_counted_later(

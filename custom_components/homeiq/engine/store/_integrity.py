@@ -116,7 +116,7 @@ def swap(new: Path, path: Path, now_us: int) -> Path:
 def damaged_files(path: Path) -> list[Path]:
     """Return the damaged files of a store that were set aside, oldest first, without their side files."""
     found = path.parent.glob(f"{path.name}{_DAMAGED}*")
-    return sorted(file for file in found if not file.name.endswith((*SUFFIXES[1:], ".salvaged", ".partial")))
+    return sorted(file for file in found if not file.name.endswith((*SUFFIXES[1:], ".partial")))
 
 
 def remove_files(path: Path) -> None:
@@ -173,6 +173,6 @@ def size(path: Path) -> int:
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except FileNotFoundError:
+    except FileNotFoundError, NotADirectoryError:
         # Side files come and go with the connections.
         return 0
