@@ -18,13 +18,12 @@ from custom_components.homeiq.engine.store import Store, content_hash
 from custom_components.homeiq.places import Places
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.components.backup import BackupManager, async_get_manager
+from homeassistant.components.backup import DATA_MANAGER, BackupManager
 from homeassistant.components.backup.const import DOMAIN as BACKUP
 from homeassistant.components.backup.manager import BackupManagerError
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.backup import async_initialize_backup
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed, async_test_home_assistant
@@ -38,10 +37,9 @@ HOUR_US = 3_600_000_000
 @pytest.fixture
 async def manager(hass: HomeAssistant, entry: HomeIQConfigEntry) -> BackupManager:
     """Return Home Assistant's backup manager, which has found the platform of its own accord."""
-    async_initialize_backup(hass)
     assert await async_setup_component(hass, BACKUP, {})
     await hass.async_block_till_done()
-    found = async_get_manager(hass)
+    found = hass.data[DATA_MANAGER]
     assert DOMAIN in found.platforms
     return found
 
@@ -63,7 +61,8 @@ def _unpack(hass_config_dir: str, target: Path) -> Path:
     """Unpack the only backup as Home Assistant's restore does, and return the configuration folder in it."""
     (made,) = (Path(hass_config_dir) / "backups").glob("*.tar")
     with tarfile.open(made) as outer:
-        inner = outer.extractfile("./homeassistant.tar.gz")
+        (name,) = (name for name in outer.getnames() if name.endswith("homeassistant.tar.gz"))
+        inner = outer.extractfile(name)
         assert inner is not None
         with tarfile.open(fileobj=io.BytesIO(inner.read()), mode="r:gz") as archive:
             archive.extractall(target, filter="data")
@@ -165,7 +164,7 @@ async def test_the_essentials_in_a_backup_restore_into_a_fresh_home(
     await _fill(hass, entry)
     await _use_content(hass, entry, "essentials")
     expected = await _rollups(entry.runtime_data)
-    assert len(expected) == 6
+    assert len(expected) == 8
     await _back_up(manager)
     assert _issues(hass) == set()
 
@@ -284,10 +283,10 @@ async def test_another_platforms_failure_lets_go_too(
     """Home Assistant then makes no backup, and still calls everybody afterwards."""
 
     class _Failing:
-        async def async_pre_backup(self, hass: HomeAssistant) -> None:
+        async def async_pre_backup(self, _: HomeAssistant) -> None:
             raise RuntimeError("not now")
 
-        async def async_post_backup(self, hass: HomeAssistant) -> None:
+        async def async_post_backup(self, _: HomeAssistant) -> None:
             return
 
     manager.platforms["failing"] = _Failing()
@@ -357,11 +356,11 @@ async def test_a_backup_whose_end_nobody_tells_lets_go_after_two_hours(
     await platform.async_pre_backup(hass)
     freezer.tick(timedelta(minutes=119))
     async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await hass.async_block_till_done()
     assert guard.held
     freezer.tick(timedelta(minutes=2))
     async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await hass.async_block_till_done()
     assert not guard.held
     assert "No word of the backup's end" in caplog.text
     assert await entry.runtime_data.store.write(_checkpoints)
