@@ -1,6 +1,6 @@
 """The servers that the replica is tested with are as strict as the ones in people's homes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 import gzip
 import json
 from pathlib import Path
@@ -20,7 +20,6 @@ from tests.servers.debian_servers import (
     ServerStartError,
     ServersUnavailableError,
     VictoriaMetrics,
-    free_port,
     server_binary,
 )
 from tests.servers.face_process import FaceProcess
@@ -207,19 +206,6 @@ class _Picky(VictoriaMetrics):
     """Be a VictoriaMetrics that is asked for something that an influxd on its port does not have."""
 
     ready_path = "/metrics/none"
-
-
-@pytest.fixture
-def victoria(tmp_path: Path, socket_enabled: None) -> Iterator[DebianServer]:
-    """Run a real VictoriaMetrics for one test."""
-    try:
-        server_binary("victoria-metrics")
-    except ServersUnavailableError as err:
-        pytest.skip(str(err))
-    server = VictoriaMetrics(tmp_path / "victoria", free_port())
-    server.start()
-    yield server
-    server.stop()
 
 
 async def test_victoria_metrics_takes_the_numbers(victoria: DebianServer, store: Store) -> None:
