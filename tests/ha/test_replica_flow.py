@@ -58,7 +58,7 @@ async def test_a_bucket_is_tested_added_and_followed_without_a_reload(
     await hass.async_block_till_done()
     assert done["type"] is FlowResultType.CREATE_ENTRY
     (subentry,) = entry.subentries.values()
-    assert subentry.title == f"{connection['bucket']} ({influx.url})"
+    assert subentry.title == f"InfluxDB {connection['bucket']}"
     begun_us = subentry.data["begun_us"]
     assert abs(begun_us - time.time_ns() // 1000) < 60_000_000
     assert dict(subentry.data) == {
@@ -334,7 +334,7 @@ async def test_victoria_metrics_is_offered_as_a_copy_of_the_numbers_only(
     await hass.async_block_till_done()
     assert done["type"] is FlowResultType.CREATE_ENTRY
     (subentry,) = entry.subentries.values()
-    assert subentry.title == f"VictoriaMetrics ({victoria.url})"
+    assert subentry.title == "VictoriaMetrics"
     assert (subentry.data["metrics_only"], subentry.data["server"]) == (True, "victoria_metrics")
     hass.states.async_set("sensor.power", "12.5")
     await stored()
@@ -373,7 +373,7 @@ async def test_reconfiguring_keeps_the_token_and_fills_another_bucket_from_the_s
     assert done["reason"] == "reconfigure_successful"
     (changed,) = entry.subentries.values()
     assert dict(changed.data) == {**before, "bucket": bucket}
-    assert changed.title.startswith(bucket)
+    assert changed.title == f"InfluxDB {bucket}"
     assert first.stats.state == "stopped"
     assert entry.runtime_data is homeiq
     await caught_up(homeiq)
@@ -435,6 +435,15 @@ async def test_a_title_that_a_person_has_chosen_stays(
     step = await answer(hass, step, {"org": connection["org"], "bucket": bucket})
     await answer(hass, step, {})
     assert entry.subentries[subentry.subentry_id].title == "Attic"
+
+
+async def test_connections_to_buckets_of_one_name_have_different_titles(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, connection: dict[str, Any]
+) -> None:
+    """The same server by another address is another place."""
+    first = await connect(hass, entry, connection)
+    second = await connect(hass, entry, {**connection, "url": connection["url"].replace("127.0.0.1", "localhost")})
+    assert second.title == f"{first.title} 2"
 
 
 async def test_a_reconfiguration_that_does_not_work_changes_nothing(
