@@ -13,22 +13,10 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from tests.ha.conftest import Stored
 from tests.ha.connecting import answer, begin, begin_again, caught_up, connect, fields_of, to_settings
-from tests.servers.debian_servers import ServersUnavailableError, VictoriaMetrics
+from tests.servers.debian_servers import VictoriaMetrics
 from tests.servers.face_process import FaceProcess
 
 DAY_US = 86_400_000_000
-
-
-@pytest.fixture
-def victoria(tmp_path_factory: pytest.TempPathFactory, socket_enabled: None) -> Any:
-    """Run a VictoriaMetrics."""
-    server = VictoriaMetrics(tmp_path_factory.mktemp("victoria"))
-    try:
-        server.start()
-    except ServersUnavailableError as err:
-        pytest.skip(str(err))
-    yield server
-    server.stop()
 
 
 def _suggested(step: Mapping[str, Any]) -> dict[str, Any]:

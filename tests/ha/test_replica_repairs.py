@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from tests.ha.conftest import Stored
 from tests.ha.connecting import answer, caught_up, connect, fields_of, until
+from tests.servers.debian_servers import VictoriaMetrics
 from tests.servers.face_process import FaceProcess
 
 type Fix = Any
@@ -281,4 +282,61 @@ async def test_a_fix_flow_of_dead_letters_whose_connection_was_removed_says_so(
     hass.config_entries.async_remove_subentry(entry, refusing.subentry_id)
     await hass.async_block_till_done()
     ended = await fix(f"/{step['flow_id']}", {"next_step_id": choice})
+    assert (ended["type"], ended["reason"]) == ("abort", "connection_removed")
+
+
+@pytest.fixture
+async def disguised(
+    hass: HomeAssistant,
+    entry: HomeIQConfigEntry,
+    homeiq: HomeIQData,
+    victoria: VictoriaMetrics,
+    connection: dict[str, Any],
+    stored: Stored,
+) -> ConfigSubentry:
+    """Return a connection whose server keeps numbers only, which its settings do not know."""
+    subentry = await connect(hass, entry, connection)
+    hass.config_entries.async_update_subentry(entry, subentry, data={**subentry.data, "url": victoria.url})
+    hass.states.async_set("sensor.power", "1")
+    await stored()
+    await until(hass, lambda: _issue(hass, "replica_metrics_only", subentry) is not None)
+    return subentry
+
+
+async def test_a_server_that_keeps_numbers_only_is_told_and_can_be_accepted(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, fix: Fix, disguised: ConfigSubentry
+) -> None:
+    """From then on retention does not rely on it."""
+    assert len(await homeiq.replicas.acknowledged()) == 1
+    step = await _begin(fix, "replica_metrics_only", disguised)
+    assert step["menu_options"] == ["accept", "choose"]
+    assert (await fix(f"/{step['flow_id']}", {"next_step_id": "accept"}))["type"] == "create_entry"
+    await hass.async_block_till_done()
+    assert entry.subentries[disguised.subentry_id].data["metrics_only"] is True
+    assert await homeiq.replicas.acknowledged() == {}
+    await caught_up(homeiq)
+    await homeiq.replicas.coordinator.async_refresh()
+    assert _issue(hass, "replica_metrics_only", disguised) is None
+
+
+async def test_a_connection_to_another_server_ends_the_issue_of_the_one_that_keeps_numbers_only(
+    hass: HomeAssistant,
+    entry: HomeIQConfigEntry,
+    homeiq: HomeIQData,
+    connection: dict[str, Any],
+    disguised: ConfigSubentry,
+) -> None:
+    hass.config_entries.async_update_subentry(entry, disguised, data={**disguised.data, "url": connection["url"]})
+    await hass.async_block_till_done()
+    await caught_up(homeiq)
+    await until(hass, lambda: _issue(hass, "replica_metrics_only", disguised) is None)
+
+
+async def test_accepting_for_a_connection_that_was_removed_says_so(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, fix: Fix, disguised: ConfigSubentry
+) -> None:
+    step = await _begin(fix, "replica_metrics_only", disguised)
+    hass.config_entries.async_remove_subentry(entry, disguised.subentry_id)
+    await hass.async_block_till_done()
+    ended = await fix(f"/{step['flow_id']}", {"next_step_id": "accept"})
     assert (ended["type"], ended["reason"]) == ("abort", "connection_removed")
