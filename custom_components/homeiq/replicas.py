@@ -177,6 +177,8 @@ class Replicas(Mapping[str, Replica]):
         self._known.pop(subentry_id, None)
         if (task := self._detecting.pop(subentry_id, None)) is not None:
             task.cancel()
+        # Its next self may have another server.
+        self.issues.numbers_only.discard(subentry_id)
         await self._running.pop(subentry_id).stop()
 
     async def _async_forget(self, subentry_id: str) -> None:
@@ -218,8 +220,6 @@ class Replicas(Mapping[str, Replica]):
             if server is Server.VICTORIA_METRICS:
                 self.issues.numbers_only.add(subentry_id)
                 self.issues.async_update(self.coordinator.data)
-            else:
-                self.issues.numbers_only.discard(subentry_id)
 
         self._detecting[subentry_id] = self._entry.async_create_background_task(
             self._hass, look(known), f"homeiq server of {known.title}"
