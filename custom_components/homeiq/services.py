@@ -15,8 +15,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from .const import DOMAIN, MAX_RETENTION_DAYS
-from .engine.model import EngineError, Event, EventKind, EventQuery, Origin, QueryError, StoreError
-from .engine.store import MAX_LIMIT
+from .engine.model import MAX_LIMIT, EngineError, Event, EventKind, EventQuery, Origin, QueryError, StoreError
 from .runtime import HomeIQConfigEntry, HomeIQData
 from .service_fields import Fields, bad_value, error, schema
 

@@ -26,10 +26,11 @@ from ._event import (
 )
 from ._habit import Evidence, Habit, HabitKind, MiningResult, Rejection
 from ._json import Json, as_list, as_number, as_object, as_text, as_whole
-from ._query import EventPage, EventQuery
+from ._query import MAX_LIMIT, EventPage, EventQuery, bad_query, check_query
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
+    "MAX_LIMIT",
     "NO_FACTS",
     "SLOT_US",
     "TRUE_STATES",
@@ -68,5 +69,7 @@ __all__ = [
     "as_object",
     "as_text",
     "as_whole",
+    "bad_query",
+    "check_query",
     "numeric_value",
 ]

@@ -3,6 +3,8 @@
 from ._delivery import check_connection
 from ._encoding import Encoded, LineEncoder
 from ._errors import InfluxError, Reason
+from ._history import QueryLanguage, ReplicaHistory
+from ._history_layers import LayeredHistory
 from ._replica import Backoff, EventSource, Replica, ReplicaState, ReplicaStats
 from ._settings import InfluxSettings
 
@@ -12,9 +14,12 @@ __all__ = [
     "EventSource",
     "InfluxError",
     "InfluxSettings",
+    "LayeredHistory",
     "LineEncoder",
+    "QueryLanguage",
     "Reason",
     "Replica",
+    "ReplicaHistory",
     "ReplicaState",
     "ReplicaStats",
     "check_connection",

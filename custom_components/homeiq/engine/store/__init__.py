@@ -3,7 +3,6 @@
 from ._columns import read_acts
 from ._integrity import remove_files
 from ._migrations import SCHEMA_VERSION
-from ._reading import MAX_LIMIT
 from ._store import Store, StoreStats
 
-__all__ = ["MAX_LIMIT", "SCHEMA_VERSION", "Store", "StoreStats", "read_acts", "remove_files"]
+__all__ = ["SCHEMA_VERSION", "Store", "StoreStats", "read_acts", "remove_files"]
