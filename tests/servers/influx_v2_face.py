@@ -88,6 +88,7 @@ class InfluxV2Face:
             web.post("/api/v2/write", self._write),
             web.post("/api/v2/delete", self._guard(self._delete)),
             web.get("/api/v2/buckets", self._guard(self._buckets)),
+            web.post("/query", self._guard(self._query)),
             web.get("/api/v2/orgs", self._guard(self._orgs)),
             web.post("/face/fault", self._set_fault),
             web.get("/face/stats", self._get_stats),
@@ -247,6 +248,14 @@ class InfluxV2Face:
             return _refuse(404, "not found", f'organization name "{wanted}" not found')
         orgs = [{"id": _fake_id(self._org), "name": self._org}]
         return web.json_response({"links": {"self": "/api/v2/orgs"}, "orgs": orgs})
+
+    async def _query(self, request: web.Request) -> web.Response:
+        """Pass InfluxQL on as it is; version 2 serves this path too."""
+        assert self._session is not None
+        url = f"{self._influxd_url}/query?{request.query_string}"
+        headers = {"Content-Type": request.headers.get("Content-Type", "")}
+        async with self._session.post(url, data=await request.read(), headers=headers) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
 
     async def _set_fault(self, request: web.Request) -> web.Response:
         self._fault = Fault(**json.loads(await request.read()))

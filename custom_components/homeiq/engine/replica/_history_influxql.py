@@ -19,6 +19,8 @@ from ._history_points import (
 )
 
 SHOW_MEASUREMENTS: Final = "SHOW MEASUREMENTS"
+PROBE: Final = "SELECT * FROM homeiq_state LIMIT 1"
+"""Fails in a database that is missing, which SHOW MEASUREMENTS (1.6.7) takes for an empty one."""
 
 _LEAST_SHARE: Final = 100
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "'": r"\'", '"': r"\"", "\n": r"\n"})
@@ -48,7 +50,10 @@ class InfluxQLHistory:
         sets the horizon.
         """
         if self._measurements is None:
-            self._measurements = _chosen(_names(self._ask(SHOW_MEASUREMENTS)), self._query)
+            names = _names(self._ask(SHOW_MEASUREMENTS))
+            if not names:
+                self._ask(PROBE)
+            self._measurements = _chosen(names, self._query)
         if not self._measurements:
             return Part(points=(), horizon=None)
         count = len(self._measurements)
