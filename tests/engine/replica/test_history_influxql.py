@@ -1,9 +1,10 @@
 """What a real influxd gives back over InfluxQL equals what the store gives."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
+import json
 
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 import pytest
@@ -18,6 +19,7 @@ from tests.servers.debian_servers import free_port
 from tests.servers.face_process import FaceProcess
 
 from .history import EVENTS, QUERIES, comparable, filled_store, kept, pages, replicate
+from .player import Player, playing
 from .samples import START_US, state_event, state_events, twins
 
 pytestmark = pytest.mark.server
@@ -267,3 +269,76 @@ def test_the_statement_names_all_that_is_asked_for() -> None:
         " AND (\"origin\" = 'user' OR \"origin\" = 'device') AND (\"entity_id\" = 'light.a' OR \"entity_id\" = 'x\\'y')"
         " ORDER BY time DESC LIMIT 7"
     )
+
+
+@pytest.fixture
+def player(socket_enabled: None) -> Iterator[Player]:
+    """Return a server that plays recordings."""
+    with playing() as player:
+        yield player
+
+
+def _series(*numbers: int, **more: object) -> dict[str, object]:
+    values = [[START_US * 1000 + number, "user", f"light.l{number}", "on"] for number in numbers]
+    return {"name": "light", "columns": ["time", "origin", "entity_id", "state"], "values": values, **more}
+
+
+def _answer(*series: object) -> tuple[int, str]:
+    return 200, json.dumps({"results": [{"statement_id": 0, "series": series}]})
+
+
+_LIGHT = _answer({"name": "measurements", "columns": ["name"], "values": [["light"], ["cpu load"]]})
+
+
+def _played(player: Player) -> ReplicaHistory:
+    return _reader(InfluxSettings(url=player.url, org="home", bucket="homeiq", token="a-token"))
+
+
+async def test_an_answer_that_the_server_has_cut_is_gone_on_with(player: Player) -> None:
+    """A server with a limit of its own (max-row-limit) says that its rows are not all."""
+    player.answers = [_LIGHT, _answer(_series(0, 1, 2, partial=True)), _answer(_series(2, 3, 4))]
+
+    page = await _played(player).query(EventQuery(limit=10))
+
+    assert [event.entity_id for event in page.events] == [f"light.l{number}" for number in range(5)]
+    assert [path.partition("?")[0] for path, _ in player.requests] == ["/query"] * 3
+    assert f"time >= {START_US * 1000 + 2} " in player.asked[2]
+
+
+async def test_a_server_that_never_gives_a_whole_nanosecond_is_given_up(player: Player) -> None:
+    """More rows are asked for each time, but not for ever."""
+    player.answers = [_LIGHT, *[_answer(_series(0, partial=True))] * 20]
+
+    with pytest.raises(InfluxError, match="too short") as caught:
+        await _played(player).query(EventQuery(limit=10))
+
+    assert caught.value.reason is Reason.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((200, "<html>Please log in</html>"), Reason.INVALID_URL),
+        ((200, "[]"), Reason.INVALID_URL),
+        ((200, "{}"), Reason.INVALID_URL),
+        ((200, '{"results":[]}'), Reason.INVALID_URL),
+        ((200, '{"results":[{"series":[{}]}]}'), Reason.INVALID_URL),
+        ((200, '{"results":[{"error":"timeout"}]}'), Reason.UNKNOWN),
+        ((403, '{"code":"forbidden","message":"no"}'), Reason.INVALID_AUTH),
+        ((404, '{"code":"not found","message":"no dbrp mapping found"}'), Reason.BUCKET_NOT_FOUND),
+        ((404, "<html>"), Reason.INVALID_URL),
+        ((405, ""), Reason.INVALID_URL),
+        ((429, ""), Reason.CANNOT_CONNECT),
+        ((500, '{"error":"engine is closed"}'), Reason.CANNOT_CONNECT),
+        ((400, '{"error":"error parsing query"}'), Reason.UNKNOWN),
+    ],
+)
+async def test_an_answer_that_is_none_has_a_reason(player: Player, answer: tuple[int, str], reason: Reason) -> None:
+    """Login pages, proxies and other servers answer too."""
+    player.answers = [answer]
+
+    with pytest.raises(InfluxError) as caught:
+        await _played(player).query(EventQuery())
+
+    assert (caught.value.reason, caught.value.code) == (reason, "replica")
+    assert "a-token" not in str(caught.value)

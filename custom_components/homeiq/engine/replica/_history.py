@@ -1,6 +1,7 @@
 """Answer event queries from the bucket, page by page, as the store does."""
 
 import asyncio
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Protocol, override
 
@@ -68,9 +69,9 @@ class ReplicaHistory(HistoryReader):
         first_ns, last_ns = _bounds(query, position)
         if first_ns > last_ns:
             return EventPage(events=(), next_cursor=None)
-        span = Span(first_ns=first_ns, last_ns=last_ns, newest_first=query.newest_first, most=query.limit + 1)
+        span = Span(first_ns=first_ns, last_ns=last_ns, newest_first=query.newest_first, most=0)
         with connect(self._settings, timeout_s=self._timeout_s) as connection:
-            points = self._collect(self._spans(connection, query), span, position)
+            points = self._collect(self._spans(connection, query), span, position, query.limit + 1)
         page = points[: query.limit]
         more = len(points) > query.limit
         return EventPage(
@@ -83,13 +84,14 @@ class ReplicaHistory(HistoryReader):
             return FluxHistory(connection.flux, query, settings.home, settings.bucket)
         return InfluxQLHistory(connection.influxql, query, settings.home)
 
-    def _collect(self, spans: _Spans, span: Span, position: Key | None) -> list[Point]:
-        """Return the span's first points behind a position, in order, at least ``most`` of them if there are so many.
+    def _collect(self, spans: _Spans, span: Span, position: Key | None, wanted: int) -> list[Point]:
+        """Return the span's first points behind a position, in order, at least ``wanted`` if there are so many.
 
         Only points before the horizon of each answer are taken; the next question begins at it.
         """
         found: list[Point] = []
-        wanted = span.most
+        # Two more: one that was given already, at the position, and one that will stand at the horizon.
+        span = replace(span, most=wanted + 2)
         while True:
             part = spans.read(span)
             fresh = [
@@ -101,7 +103,7 @@ class ReplicaHistory(HistoryReader):
             found += sorted(fresh, key=lambda point: point.key, reverse=span.newest_first)
             if part.horizon is None or len(found) >= wanted:
                 return found
-            span = self._next_span(span, part.horizon, wanted - len(found))
+            span = self._next_span(span, part.horizon, wanted + 2 - len(found))
 
     def _next_span(self, span: Span, horizon: int, most: int) -> Span:
         """Return what is left of a span; raises InfluxError if a server never gives a whole nanosecond."""
