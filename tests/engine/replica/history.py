@@ -74,7 +74,7 @@ async def filled_store(folder: Path, events: Sequence[Event]) -> Store:
 def replicate(settings: InfluxSettings, events: Sequence[Event]) -> None:
     """Bring events into the bucket in the order given, as the replica does."""
     delivery = Delivery(settings)
-    delivery.write(LineEncoder(settings.home).encode([replace(event, id=n) for n, event in enumerate(events, 1)]).body)
+    delivery.write(LineEncoder(settings).encode([replace(event, id=n) for n, event in enumerate(events, 1)]).body)
     delivery.close()
 
 

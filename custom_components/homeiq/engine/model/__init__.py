@@ -2,6 +2,7 @@
 
 from ._automation import Draft, Suggestion, SuggestionState
 from ._columns import SLOT_US, ActColumns
+from ._dead_letter import MAX_LETTER_BYTES, DeadLetter, kept_line
 from ._errors import (
     BusyError,
     ChildError,
@@ -30,6 +31,7 @@ from ._query import MAX_LIMIT, EventPage, EventQuery, bad_query, check_query
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
+    "MAX_LETTER_BYTES",
     "MAX_LIMIT",
     "NO_FACTS",
     "SLOT_US",
@@ -38,6 +40,7 @@ __all__ = [
     "ActColumns",
     "BusyError",
     "ChildError",
+    "DeadLetter",
     "Draft",
     "DraftError",
     "EngineError",
@@ -71,5 +74,6 @@ __all__ = [
     "as_whole",
     "bad_query",
     "check_query",
+    "kept_line",
     "numeric_value",
 ]

@@ -7,8 +7,9 @@ from typing import Final, Protocol, override
 
 from ..model import EventPage, EventQuery, check_query
 from ..ports import HistoryReader
+from ._detection import Server
 from ._errors import Reason
-from ._history_connection import TIMEOUT_S, Connection, connect
+from ._history_connection import TIMEOUT_S, Questions, asking
 from ._history_flux import FluxHistory
 from ._history_influxql import InfluxQLHistory
 from ._history_points import MAX_NS, MIN_NS, Key, Part, Point, Span, read_cursor, write_cursor
@@ -22,6 +23,11 @@ class QueryLanguage(StrEnum):
 
     INFLUXQL = "influxql"
     FLUX = "flux"
+
+    @classmethod
+    def of(cls, server: Server) -> QueryLanguage:
+        """Return what a server understands; one that is not known is asked in InfluxQL, which most serve."""
+        return cls.FLUX if server is Server.INFLUXDB_2 else cls.INFLUXQL
 
 
 class _Spans(Protocol):
@@ -70,19 +76,19 @@ class ReplicaHistory(HistoryReader):
         if first_ns > last_ns:
             return EventPage(events=(), next_cursor=None)
         span = Span(first_ns=first_ns, last_ns=last_ns, newest_first=query.newest_first, most=0)
-        with connect(self._settings, timeout_s=self._timeout_s) as connection:
-            points = self._collect(self._spans(connection, query), span, position, query.limit + 1)
+        with asking(self._settings, timeout_s=self._timeout_s) as questions:
+            points = self._collect(self._spans(questions, query), span, position, query.limit + 1)
         page = points[: query.limit]
         more = len(points) > query.limit
         return EventPage(
             events=tuple(point.event for point in page), next_cursor=write_cursor(page[-1].key) if more else None
         )
 
-    def _spans(self, connection: Connection, query: EventQuery) -> _Spans:
+    def _spans(self, questions: Questions, query: EventQuery) -> _Spans:
         settings = self._settings
         if self._language is QueryLanguage.FLUX:
-            return FluxHistory(connection.flux, query, settings.home, settings.bucket)
-        return InfluxQLHistory(connection.influxql, query, settings.home)
+            return FluxHistory(questions.flux, query, settings.home, settings.bucket)
+        return InfluxQLHistory(questions.influxql, query, settings.home)
 
     def _collect(self, spans: _Spans, span: Span, position: Key | None, wanted: int) -> list[Point]:
         """Return the span's first points behind a position, in order, at least ``wanted`` if there are so many.

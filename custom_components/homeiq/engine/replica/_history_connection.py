@@ -1,4 +1,4 @@
-"""Carry questions to the server through influxdb-client, in a worker thread, and say in one word what went wrong."""
+"""Put questions to a server through influxdb-client, in a worker thread, and say in one word what went wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,13 +6,12 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from ..model import Json, as_list, as_object
-from ._delivery import _network_words, _server_words, _short
+from ._connection import Connection, _short
 from ._errors import InfluxError, Reason
 from ._settings import InfluxSettings
 
 if TYPE_CHECKING:
     from influxdb_client.client.influxdb_client import InfluxDBClient
-    from influxdb_client.rest import ApiException
 
 TIMEOUT_S: Final = 60.0
 """Seconds until a question that is not answered has failed: a long history takes longer than a write."""
@@ -21,7 +20,7 @@ _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "
 _NO_DATABASE: Final = "database not found"
 
 
-class Connection:
+class Questions:
     """Put questions to one bucket; every method blocks and may raise InfluxError."""
 
     def __init__(self, client: InfluxDBClient, settings: InfluxSettings) -> None:
@@ -67,54 +66,20 @@ class Connection:
 
 
 @contextmanager
-def connect(settings: InfluxSettings, *, timeout_s: float = TIMEOUT_S) -> Iterator[Connection]:
-    """Lend a connection and translate everything that its use raises into InfluxError."""
-    # Imported late: the package is heavy and must not be imported on an event loop.
-    from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415
-    from influxdb_client.rest import ApiException  # noqa: PLC0415
-    from urllib3.exceptions import HTTPError, LocationValueError  # noqa: PLC0415
-
-    settings.check()
-    client = InfluxDBClient(
-        settings.url,
-        settings.token,
-        org=settings.org,
-        timeout=int(timeout_s * 1000),
-        enable_gzip=True,
-        verify_ssl=settings.verify_ssl,
-    )
+def asking(settings: InfluxSettings, *, timeout_s: float = TIMEOUT_S) -> Iterator[Questions]:
+    """Lend what asks one server and translate everything that its use raises into InfluxError."""
+    connection = Connection(settings, timeout_s=timeout_s)
     try:
-        yield Connection(client, settings)
-    except ApiException as err:
-        raise _refused(settings, err) from err
-    except LocationValueError as err:
-        raise settings.error(Reason.INVALID_URL, str(err)) from err
-    except (HTTPError, OSError) as err:
-        raise settings.error(Reason.CANNOT_CONNECT, _network_words(err)) from err
-    except (ValueError, KeyError) as err:
-        # A login page or a proxy answers 200 to everything.
-        raise settings.error(Reason.INVALID_URL, f"the answer is not InfluxDB's: {_short(str(err))}") from err
+        with connection.using() as client:
+            try:
+                yield Questions(client, settings)
+            except (ValueError, KeyError) as err:
+                # A login page or a proxy answers 200 to everything.
+                words = f"the answer is not InfluxDB's: {_short(str(err))}"
+                raise settings.error(Reason.INVALID_URL, words) from err
+    except InfluxError as err:
+        if err.reason is Reason.NO_WRITE_ACCESS:
+            raise settings.error(Reason.NO_READ_ACCESS, err.placeholders["error"], status=err.status) from err
+        raise
     finally:
-        client.close()  # type: ignore[no-untyped-call]
-
-
-def _refused(settings: InfluxSettings, err: ApiException) -> InfluxError:
-    """Translate an answer that is not 2xx."""
-    status = int(err.status or 0)
-    if not status:
-        # The client reports TLS trouble as an answer with status 0.
-        return settings.error(Reason.CANNOT_CONNECT, _short(str(err.reason)))
-    said = _server_words(err.body)
-    words = _short(said or str(err.reason or "no reason given"))
-    return settings.error(_reason(status, said), f"{status}: {words}", status=status)
-
-
-def _reason(status: int, said: str | None) -> Reason:
-    """Return what a status means for reading."""
-    if status in {401, 403}:
-        return Reason.INVALID_AUTH
-    if status == 404 and said is not None:
-        return Reason.BUCKET_NOT_FOUND
-    if status in {404, 405} or 300 <= status < 400:
-        return Reason.INVALID_URL
-    return Reason.CANNOT_CONNECT if status >= 500 or status == 429 else Reason.UNKNOWN
+        connection.close()
