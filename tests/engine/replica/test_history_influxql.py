@@ -5,12 +5,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 import json
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 import pytest
 
 from homeiq_engine.model import MAX_LIMIT, Event, EventKind, EventQuery, Origin, QueryError
-from homeiq_engine.replica import InfluxError, InfluxSettings, QueryLanguage, Reason, ReplicaHistory
+from homeiq_engine.replica import (
+    InfluxError,
+    InfluxSettings,
+    Layout,
+    QueryLanguage,
+    Reason,
+    ReplicaHistory,
+    Server,
+)
 from homeiq_engine.replica._delivery import Delivery
 from homeiq_engine.replica._history_influxql import identifier, select, text
 from homeiq_engine.replica._history_points import MAX_NS, MIN_NS, Span
@@ -206,6 +215,27 @@ async def test_a_cursor_of_another_reader_is_refused(cursor: str, settings: Infl
         await _reader(settings).query(EventQuery(cursor=cursor))
 
     assert caught.value.placeholders == {"field": "cursor", "value": cursor}
+
+
+@pytest.mark.parametrize("changes", [{"layout": Layout.CORE}, {"metrics_only": True}])
+def test_a_replica_that_has_not_kept_all_cannot_be_read(changes: dict[str, Any], settings: InfluxSettings) -> None:
+    """Home Assistant's own layout has neither origins nor contexts, VictoriaMetrics numbers only."""
+    with pytest.raises(InfluxError, match="layout lean"):
+        _reader(replace(settings, **changes))
+
+
+@pytest.mark.parametrize(
+    ("server", "language"),
+    [
+        (Server.INFLUXDB_1, QueryLanguage.INFLUXQL),
+        (Server.INFLUXDB_2, QueryLanguage.FLUX),
+        (Server.INFLUXDB_3, QueryLanguage.INFLUXQL),
+        (Server.UNKNOWN, QueryLanguage.INFLUXQL),
+    ],
+)
+def test_a_server_is_asked_in_its_own_language(server: Server, language: QueryLanguage) -> None:
+    """Flux is InfluxDB 2's alone."""
+    assert QueryLanguage.of(server) is language
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from ._history_connection import TIMEOUT_S, Questions, asking
 from ._history_flux import FluxHistory
 from ._history_influxql import InfluxQLHistory
 from ._history_points import MAX_NS, MIN_NS, Key, Part, Point, Span, read_cursor, write_cursor
-from ._settings import InfluxSettings
+from ._settings import InfluxSettings, Layout
+
+_ROWS: Final = 1000
+"""Rows asked for at a time: reading the JSON of twice as many (InfluxQL) holds the interpreter lock for 10 ms."""
 
 _MOST: Final = 1_000_000
 
@@ -56,7 +59,14 @@ class ReplicaHistory(HistoryReader):
     """
 
     def __init__(self, settings: InfluxSettings, *, language: QueryLanguage, timeout_s: float = TIMEOUT_S) -> None:
-        """Take the connection, the server's language and the seconds after which a request has failed."""
+        """Take the connection, the server's language and the seconds after which a request has failed.
+
+        Raises InfluxError for a replica that does not hold all of an event.
+        """
+        if settings.layout is not Layout.LEAN or settings.metrics_only:
+            raise settings.error(
+                Reason.UNKNOWN, "only a replica of layout lean, with more than numbers, can be read back"
+            )
         self._settings = settings
         self._language = language
         self._timeout_s = timeout_s
@@ -97,7 +107,7 @@ class ReplicaHistory(HistoryReader):
         """
         found: list[Point] = []
         # Two more: one that was given already, at the position, and one that will stand at the horizon.
-        span = replace(span, most=wanted + 2)
+        span = replace(span, most=min(wanted + 2, _ROWS))
         while True:
             part = spans.read(span)
             fresh = [
@@ -109,7 +119,7 @@ class ReplicaHistory(HistoryReader):
             found += sorted(fresh, key=lambda point: point.key, reverse=span.newest_first)
             if part.horizon is None or len(found) >= wanted:
                 return found
-            span = self._next_span(span, part.horizon, wanted + 2 - len(found))
+            span = self._next_span(span, part.horizon, min(wanted + 2 - len(found), _ROWS))
 
     def _next_span(self, span: Span, horizon: int, most: int) -> Span:
         """Return what is left of a span; raises InfluxError if a server never gives a whole nanosecond."""

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 60.0
 """Seconds until a question that is not answered has failed: a long history takes longer than a write."""
 
-_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+_FORM: Final = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+}
 _NO_DATABASE: Final = "database not found"
 
 
