@@ -15,6 +15,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import Figures
 from .entity import HomeIQEntity
+from .replica_entities import async_add_replica_binary_sensors
 from .runtime import HomeIQConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -53,6 +54,7 @@ async def async_setup_entry(
     """Add the binary sensors."""
     coordinator = entry.runtime_data.coordinator
     async_add_entities(HomeIQBinarySensor(coordinator, description) for description in BINARY_SENSORS)
+    async_add_replica_binary_sensors(hass, entry, async_add_entities)
 
 
 class HomeIQBinarySensor(HomeIQEntity, BinarySensorEntity):

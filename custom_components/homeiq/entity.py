@@ -8,6 +8,16 @@ from .const import DOMAIN
 from .coordinator import FiguresCoordinator
 
 
+def main_device(entry_id: str) -> DeviceInfo:
+    """Return the device that HomeIQ itself is."""
+    return DeviceInfo(
+        identifiers={(DOMAIN, entry_id)},
+        entry_type=DeviceEntryType.SERVICE,
+        name="HomeIQ",
+        manufacturer="HomeIQ",
+    )
+
+
 class HomeIQEntity(CoordinatorEntity[FiguresCoordinator]):
     """Show a figure of HomeIQ."""
 
@@ -19,9 +29,4 @@ class HomeIQEntity(CoordinatorEntity[FiguresCoordinator]):
         entry = coordinator.config_entry
         self.entity_description = description
         self._attr_unique_id = f"{entry.entry_id}_{description.key}"
-        self._attr_device_info = DeviceInfo(
-            identifiers={(DOMAIN, entry.entry_id)},
-            entry_type=DeviceEntryType.SERVICE,
-            name="HomeIQ",
-            manufacturer="HomeIQ",
-        )
+        self._attr_device_info = main_device(entry.entry_id)

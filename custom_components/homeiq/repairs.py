@@ -5,6 +5,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+from .replica_repairs import replica_fix_flow
 
 ISSUE_EVENTS_LOST = "events_lost"
 ISSUE_STORE_FAILING = "store_failing"
@@ -53,5 +54,7 @@ def async_report_damage(hass: HomeAssistant, path: str) -> None:
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow in which a person confirms to have read the issue."""
+    """Return the flow that fixes a replica, or the one in which a person confirms to have read the issue."""
+    if data is not None and "subentry_id" in data:
+        return replica_fix_flow(str(data["kind"]))
     return ConfirmRepairFlow()

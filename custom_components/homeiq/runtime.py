@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import CoreState, Event, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_change
@@ -17,15 +16,15 @@ from .adapters.bus import HassEventDecoder, async_listen
 from .adapters.clock import SystemClock
 from .adapters.log_records import async_listen_to_logs
 from .adapters.registry import HassEntityFacts
-from .const import CONF_BACKFILL, LOGGER, STORE_FILE, STORE_FOLDER, SUBENTRY_INFLUXDB
+from .const import CONF_BACKFILL, LOGGER, STORE_FILE, STORE_FOLDER
 from .coordinator import FiguresCoordinator
 from .engine.model import StoreError, StoreNewerError
 from .engine.pipeline import Pipeline
-from .engine.replica import Replica
-from .engine.store import Follower, Store
+from .engine.store import Store
 from .learning import Learning
 from .repairs import ISSUE_EVENTS_LOST, ISSUE_STORE_FAILING, async_report_damage, async_set_issue
-from .settings import filter_settings, influx_place, influx_settings, retention_days
+from .replicas import Replicas
+from .settings import filter_settings, retention_days
 
 type HomeIQConfigEntry = ConfigEntry[HomeIQData]
 
@@ -44,9 +43,8 @@ class HomeIQData:
     backfill: Backfill
     learning: Learning
     coordinator: FiguresCoordinator
-    replicas: dict[str, Replica] = field(default_factory=dict)
+    replicas: Replicas
     stoppers: list[Callable[[], None]] = field(default_factory=list)
-    known_subentries: dict[str, ConfigSubentry] = field(default_factory=dict)
     backfill_task: asyncio.Task[None] | None = None
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended: bool = False
@@ -55,11 +53,6 @@ class HomeIQData:
 def store_path(hass: HomeAssistant) -> Path:
     """Return where the store's file is."""
     return Path(hass.config.path(STORE_FOLDER)) / STORE_FILE
-
-
-def replica_name(subentry_id: str) -> str:
-    """Return the name of a replica's cursor in the store."""
-    return f"influxdb:{subentry_id}"
 
 
 async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQData:
@@ -87,8 +80,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
 
     @callback
     def stored() -> None:
-        for replica in data.replicas.values():
-            replica.notify()
+        data.replicas.notify()
 
     pipeline = Pipeline(
         sink=store,
@@ -107,6 +99,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         backfill=Backfill(hass, store, pipeline),
         learning=Learning(hass, store),
         coordinator=coordinator,
+        replicas=Replicas(hass, entry, store),
     )
     try:
         await store.open()
@@ -153,12 +146,11 @@ async def async_apply(hass: HomeAssistant, entry: HomeIQConfigEntry) -> None:
     # One at a time: stopping a replica takes a moment in which the next change may come.
     async with data.applying:
         await _async_apply_backfill(hass, entry, data)
-        await _async_apply_replicas(hass, entry, data)
+        await data.replicas.async_apply()
 
 
 def _start_background(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData) -> None:
-    for subentry in entry.subentries.values():
-        _start_replica(hass, entry, data, subentry)
+    data.stoppers += data.replicas.async_start()
     if entry.data.get(CONF_BACKFILL, True):
         _start_backfill(hass, entry, data)
     else:
@@ -202,53 +194,13 @@ async def _async_apply_backfill(hass: HomeAssistant, entry: HomeIQConfigEntry, d
         _start_backfill(hass, entry, data)
 
 
-def _start_replica(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData, subentry: ConfigSubentry) -> None:
-    if subentry.subentry_type != SUBENTRY_INFLUXDB:
-        return
-    replica = Replica(
-        source=Follower(data.store, replica_name(subentry.subentry_id)),
-        settings=influx_settings(subentry.data),
-        clock=SystemClock(),
-        title=subentry.title,
-    )
-    data.replicas[subentry.subentry_id] = replica
-    # A copy: Home Assistant changes its own in place, and a change could not be seen.
-    data.known_subentries[subentry.subentry_id] = copy(subentry)
-    entry.async_create_background_task(hass, replica.run(), f"homeiq replica {subentry.title}")
-
-
-async def _async_apply_replicas(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQData) -> None:
-    for subentry_id, known in list(data.known_subentries.items()):
-        current = entry.subentries.get(subentry_id)
-        if current is None or current.data != known.data:
-            del data.known_subentries[subentry_id]
-            await data.replicas.pop(subentry_id).stop()
-        else:
-            data.known_subentries[subentry_id] = copy(current)
-        if current is None or influx_place(current.data) != influx_place(known.data):
-            # Another bucket begins with the oldest event.
-            await _async_forget_cursor(data, subentry_id)
-    for subentry_id, subentry in entry.subentries.items():
-        if subentry_id not in data.known_subentries and not data.ended:
-            _start_replica(hass, entry, data, subentry)
-
-
-async def _async_forget_cursor(data: HomeIQData, subentry_id: str) -> None:
-    try:
-        await Follower(data.store, replica_name(subentry_id)).forget()
-    except StoreError as err:
-        LOGGER.warning("A replica's place in the store could not be reset: %s", err)
-
-
 async def _async_end(data: HomeIQData, deadline_s: float) -> None:
     data.ended = True
     stoppers, data.stoppers = data.stoppers, []
     for stop in stoppers:
         stop()
     await data.pipeline.stop(deadline_s)
-    replicas, data.replicas = data.replicas, {}
-    for replica in replicas.values():
-        await replica.stop()
+    await data.replicas.async_stop()
     await data.store.close()
 
 

@@ -17,6 +17,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import Figures
 from .entity import HomeIQEntity
+from .replica_entities import async_add_replica_sensors
 from .runtime import HomeIQConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -140,6 +141,7 @@ async def async_setup_entry(
     """Add the sensors."""
     coordinator = entry.runtime_data.coordinator
     async_add_entities(HomeIQSensor(coordinator, description) for description in SENSORS)
+    async_add_replica_sensors(hass, entry, async_add_entities)
 
 
 class HomeIQSensor(HomeIQEntity, SensorEntity):

@@ -6,7 +6,6 @@ from typing import Any
 from .const import (
     CONF_AREAS,
     CONF_ATTRIBUTE_EVENTS,
-    CONF_BUCKET,
     CONF_DEVICE_CLASSES,
     CONF_DOMAINS,
     CONF_EXCLUDE,
@@ -14,21 +13,19 @@ from .const import (
     CONF_INCLUDE,
     CONF_INTEGRATIONS,
     CONF_LABELS,
-    CONF_ORG,
     CONF_POSITIONS,
     CONF_RETENTION_DAYS,
     DEFAULT_RETENTION_DAYS,
     DOMAIN,
 )
 from .engine.pipeline import FilterSettings, Rules
-from .engine.replica import InfluxSettings
 
 
 def filter_settings(options: Mapping[str, Any]) -> FilterSettings:
     """Return what is kept by the entry's options; without options all but positions and own entities."""
     return FilterSettings(
-        include=_rules(options.get(CONF_INCLUDE) or {}),
-        exclude=_rules(options.get(CONF_EXCLUDE) or {}),
+        include=rules(options.get(CONF_INCLUDE) or {}),
+        exclude=rules(options.get(CONF_EXCLUDE) or {}),
         attribute_events=bool(options.get(CONF_ATTRIBUTE_EVENTS, False)),
         positions=bool(options.get(CONF_POSITIONS, False)),
         own_integration=DOMAIN,
@@ -40,23 +37,8 @@ def retention_days(options: Mapping[str, Any]) -> int:
     return int(options.get(CONF_RETENTION_DAYS, DEFAULT_RETENTION_DAYS))
 
 
-def influx_settings(data: Mapping[str, Any]) -> InfluxSettings:
-    """Return the connection of an InfluxDB subentry."""
-    return InfluxSettings(
-        url=data["url"],
-        org=data[CONF_ORG],
-        bucket=data[CONF_BUCKET],
-        token=data["token"],
-        verify_ssl=data.get("verify_ssl", True),
-    )
-
-
-def influx_place(data: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what tells one bucket from another."""
-    return data["url"], data[CONF_ORG], data[CONF_BUCKET]
-
-
-def _rules(data: Mapping[str, Any]) -> Rules:
+def rules(data: Mapping[str, Any]) -> Rules:
+    """Return one side of a filter."""
     return Rules(
         globs=tuple(data.get(CONF_GLOBS, ())),
         labels=tuple(data.get(CONF_LABELS, ())),

@@ -2,7 +2,7 @@
 
 from ._buffer import BUFFER_LIMIT, EventBuffer, LogBuffer
 from ._enrich import Enricher
-from ._filter import FilterSettings, Rules
+from ._filter import EventFilter, FilterSettings, Rules
 from ._metrics import PipelineStats
 from ._normalise import REDACTED, is_secret_name
 from ._pipeline import Pipeline
@@ -12,6 +12,7 @@ __all__ = [
     "REDACTED",
     "Enricher",
     "EventBuffer",
+    "EventFilter",
     "FilterSettings",
     "LogBuffer",
     "Pipeline",

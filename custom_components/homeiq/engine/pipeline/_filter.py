@@ -77,11 +77,11 @@ class EventFilter:
         if (answer := self._answers.get(key)) is None:
             if len(self._answers) >= _ANSWERS:
                 self._answers.clear()
-            answer = self._answers[key] = self._decide(entity_id, device_class)
+            answer = self._answers[key] = self.decide(entity_id, self.facts_of(entity_id), device_class)
         return answer
 
-    def _decide(self, entity_id: str, device_class: str | None) -> bool:
-        facts = self.facts_of(entity_id)
+    def decide(self, entity_id: str, facts: EntityFacts, device_class: str | None = None) -> bool:
+        """Return whether events of an entity with these facts are kept, whatever the registries say now."""
         own = self.settings.own_integration
         if own is not None and facts.integration == own:
             return False

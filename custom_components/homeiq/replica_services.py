@@ -1,0 +1,167 @@
+"""Do what the services for replicas are asked: pause, resume, resend, and see to dead letters."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+import time
+from typing import Any, Final
+
+from homeassistant.core import ServiceResponse
+
+from .const import CONF_PAUSED
+from .engine.model import DeadLetter
+from .engine.replica import Replica, ReplicaStats
+from .engine.store import Follower
+from .replica_settings import replica_name
+from .runtime import HomeIQData
+from .service_fields import Fields, bad_value, error
+
+_LONGEST_NAME: Final = 1_000
+_MAX_LETTERS: Final = 1_000
+_DEFAULT_LETTERS: Final = 100
+_MAX_ROW: Final = 2**63 - 1
+
+
+def read_replica(fields: Fields) -> Mapping[str, Any]:
+    """Read which replica is meant."""
+    text = fields.text("replica")
+    return {"replica": None if text is None else fields.required_text("replica", _LONGEST_NAME).strip()}
+
+
+def read_resend(fields: Fields) -> Mapping[str, Any]:
+    """Read which replica is meant and which time range."""
+    start_us, end_us = fields.time_range_us("start", "end")
+    if start_us is None:
+        raise error("missing_field", field="start")
+    now_us = time.time_ns() // 1000
+    if end_us is None and start_us >= now_us:
+        raise bad_value("start", fields.text_of("start"))
+    return {**read_replica(fields), "start_us": start_us, "end_us": now_us if end_us is None else end_us}
+
+
+def read_letters(fields: Fields) -> Mapping[str, Any]:
+    """Read which replica is meant and which page of its dead letters."""
+    return {
+        **read_replica(fields),
+        "after": fields.number("after", 0, _MAX_ROW, 0),
+        "limit": fields.number("limit", 1, _MAX_LETTERS, _DEFAULT_LETTERS),
+    }
+
+
+def read_purge_letters(fields: Fields) -> Mapping[str, Any]:
+    """Read which replica is meant and which of its dead letters, all if none are named."""
+    return {**read_replica(fields), "ids": fields.numbers("ids", 1, _MAX_ROW)}
+
+
+async def pause_replica(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    """Let a replica rest until it is resumed, over restarts as well; its events wait in the store."""
+    return await _set_paused(data, _find(data, fields["replica"]), paused=True)
+
+
+async def resume_replica(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    """Let a replica go on; one that waits after a failure tries again at once."""
+    return await _set_paused(data, _find(data, fields["replica"]), paused=False)
+
+
+async def resend(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    """Write a time range anew, before what is new."""
+    subentry_id = _find(data, fields["replica"])
+    await data.pipeline.flush()
+    return {"events": await data.replicas[subentry_id].resend(fields["start_us"], fields["end_us"])}
+
+
+async def list_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    """Return a page of the events that a server refused, with its words."""
+    follower = _follower(data, _find(data, fields["replica"]))
+    letters = await follower.dead_letters(fields["after"], fields["limit"] + 1)
+    page = letters[: fields["limit"]]
+    return {
+        "dead_letters": [_letter(letter) for letter in page],
+        "next": page[-1].id if len(letters) > len(page) else None,
+        "held": await follower.dead_letter_count(),
+    }
+
+
+async def retry_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    """Send the events again that a server refused."""
+    delivered, refused = await data.replicas[_find(data, fields["replica"])].retry_dead_letters()
+    await data.replicas.coordinator.async_refresh()
+    return {"delivered": delivered, "refused": refused}
+
+
+async def purge_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
+    """Delete dead letters; the events themselves stay in the store."""
+    deleted = await _follower(data, _find(data, fields["replica"])).delete_dead_letters(fields["ids"])
+    await data.replicas.coordinator.async_refresh()
+    return {"deleted": deleted}
+
+
+def replica_report(stats: ReplicaStats) -> dict[str, Any]:
+    """Return a replica's figures without names, addresses and the server's words."""
+    return {
+        "state": stats.state.value,
+        "circuit": stats.circuit.value,
+        "cursor": stats.cursor,
+        "lag_events": stats.lag_events,
+        "lag_s": round(stats.lag_s, 1),
+        "points_per_s": round(stats.points_per_s, 1),
+        "sent": stats.sent,
+        "bytes_sent": stats.bytes_sent,
+        "dead_letters": stats.dead_letters,
+        "unverified": stats.unverified,
+        "last_success": None if stats.last_success is None else _iso(stats.last_success),
+        "last_reason": None if stats.last_reason is None else stats.last_reason.value,
+    }
+
+
+def _find(data: HomeIQData, wanted: str | None) -> str:
+    """Return the id of the replica that is meant by id or title; the only one may go unnamed."""
+    known = data.replicas.subentries
+    if wanted is None:
+        if len(known) != 1:
+            raise error("missing_field", field="replica")
+        return next(iter(known))
+    if wanted in known:
+        return wanted
+    named = [subentry_id for subentry_id, subentry in known.items() if subentry.title == wanted]
+    if len(named) > 1:
+        raise error("several_replicas", field="replica", value=wanted)
+    if not named:
+        raise error("no_such_replica", field="replica", value=wanted)
+    return named[0]
+
+
+def _follower(data: HomeIQData, subentry_id: str) -> Follower:
+    return Follower(data.store, replica_name(subentry_id))
+
+
+async def _set_paused(data: HomeIQData, subentry_id: str, *, paused: bool) -> ServiceResponse:
+    """Keep it in the subentry, so that it holds over a restart, and apply it now."""
+    entry = data.coordinator.config_entry
+    subentry = entry.subentries[subentry_id]
+    rest = {name: value for name, value in subentry.data.items() if name != CONF_PAUSED}
+    data.coordinator.hass.config_entries.async_update_subentry(
+        entry, subentry, data={**rest, CONF_PAUSED: True} if paused else rest
+    )
+    replica: Replica | None = data.replicas.get(subentry_id)
+    if replica is not None:
+        (replica.pause if paused else replica.resume)()
+    await data.replicas.coordinator.async_refresh()
+    return {"paused": paused}
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "event_id": letter.event_id,
+        "time": _iso(letter.time_us),
+        "entity_id": letter.entity_id,
+        "line": letter.line,
+        "status": letter.status,
+        "words": letter.words,
+        "noted": _iso(letter.noted_us),
+    }
+
+
+def _iso(time_us: int) -> str:
+    seconds, micros = divmod(time_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros).isoformat(timespec="microseconds")
