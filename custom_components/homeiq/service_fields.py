@@ -91,6 +91,16 @@ class Fields:
                 raise bad_value(field, item)
         return tuple(kind(item) for item in items)
 
+    def member[T: StrEnum](self, field: str, default: T) -> T:
+        """Return one member of an enumeration, the default where it is not given."""
+        value = self._data.get(field)
+        if value is None:
+            return default
+        kind = type(default)
+        if not isinstance(value, str) or value not in kind:
+            raise bad_value(field, value)
+        return kind(value)
+
     def time_us(self, field: str) -> int | None:
         """Return a time in microseconds since the epoch; a time without offset is local."""
         value = self._data.get(field)

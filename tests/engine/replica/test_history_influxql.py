@@ -154,6 +154,13 @@ async def test_what_others_have_written_is_not_taken_for_events(settings: Influx
     assert page.events == (kept(state_event()),)
 
 
+async def test_without_a_language_the_server_is_asked_what_it_is(settings: InfluxSettings) -> None:
+    """An influxd 1.6.7 has no Flux."""
+    replicate(settings, [state_event()])
+
+    assert (await ReplicaHistory(settings).query(EventQuery())).events == (kept(state_event()),)
+
+
 async def test_an_empty_bucket_answers_an_empty_page(settings: InfluxSettings) -> None:
     """There are no measurements to ask for."""
     page = await _reader(settings).query(EventQuery())

@@ -58,10 +58,12 @@ class ReplicaHistory(HistoryReader):
     written under another home tag. The layout ``core`` cannot give events back: it keeps neither origins nor contexts.
     """
 
-    def __init__(self, settings: InfluxSettings, *, language: QueryLanguage, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, settings: InfluxSettings, *, language: QueryLanguage | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
         """Take the connection, the server's language and the seconds after which a request has failed.
 
-        Raises InfluxError for a replica that does not hold all of an event.
+        Without a language the server is asked, each time, what it is. Raises InfluxError for a replica that does not hold all of an event.
         """
         if settings.layout is not Layout.LEAN or settings.metrics_only:
             raise settings.error(
@@ -96,7 +98,7 @@ class ReplicaHistory(HistoryReader):
 
     def _spans(self, questions: Questions, query: EventQuery) -> _Spans:
         settings = self._settings
-        if self._language is QueryLanguage.FLUX:
+        if (self._language or QueryLanguage.of(questions.server())) is QueryLanguage.FLUX:
             return FluxHistory(questions.flux, query, settings.home, settings.bucket)
         return InfluxQLHistory(questions.influxql, query, settings.home)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..model import Json, as_list, as_object
 from ._connection import Connection, _short
+from ._detection import Server, detect
 from ._errors import InfluxError, Reason
 from ._settings import InfluxSettings
 
@@ -27,10 +28,15 @@ _NO_DATABASE: Final = "database not found"
 class Questions:
     """Put questions to one bucket; every method blocks and may raise InfluxError."""
 
-    def __init__(self, client: InfluxDBClient, settings: InfluxSettings) -> None:
-        """Take a client, open for as long as this is used."""
+    def __init__(self, connection: Connection, client: InfluxDBClient) -> None:
+        """Take a connection and its client, open for as long as this is used."""
+        self._connection = connection
         self._client = client
-        self._settings = settings
+        self._settings = connection.settings
+
+    def server(self) -> Server:
+        """Return what answers."""
+        return detect(self._connection)
 
     def influxql(self, statement: str) -> Sequence[Json]:
         """Return the series of one InfluxQL statement's answer, times in nanoseconds; raises ValueError for no answer.
@@ -76,7 +82,7 @@ def asking(settings: InfluxSettings, *, timeout_s: float = TIMEOUT_S) -> Iterato
     try:
         with connection.using() as client:
             try:
-                yield Questions(client, settings)
+                yield Questions(connection, client)
             except (ValueError, KeyError) as err:
                 # A login page or a proxy answers 200 to everything.
                 words = f"the answer is not InfluxDB's: {_short(str(err))}"

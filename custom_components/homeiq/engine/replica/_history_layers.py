@@ -11,7 +11,7 @@ from itertools import takewhile
 import re
 from typing import Final, override
 
-from ..model import MAX_LIMIT, Event, EventPage, EventQuery, bad_query, check_query
+from ..model import MAX_LIMIT, Event, EventPage, EventQuery, ReplicaError, bad_query, check_query
 from ..ports import HistoryReader
 
 _CURSOR: Final = re.compile(r"([sr])([0-9]{1,19})\.([0-9]{1,4})\.(|[0-9a-z-]{1,64})\Z")
@@ -147,8 +147,12 @@ class LayeredHistory(HistoryReader):
 
     async def _full(self, query: EventQuery, events: Sequence[Event], place: _Place) -> EventPage:
         """Return a page that ends where a layer does, with a cursor if there is anything behind it."""
-        more = await self.query(replace(query, limit=1, cursor=str(place)))
-        return EventPage(events=tuple(events), next_cursor=str(place) if more.events else None)
+        try:
+            more = bool((await self.query(replace(query, limit=1, cursor=str(place)))).events)
+        except ReplicaError:
+            # The page is whole; whoever goes on will be told.
+            more = True
+        return EventPage(events=tuple(events), next_cursor=str(place) if more else None)
 
     async def _border(self) -> int | None:
         """Return the time of the store's oldest event, None for an empty store."""
