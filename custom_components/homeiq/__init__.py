@@ -38,6 +38,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HomeIQConfigEntry) -> bo
     entry.async_on_unload(entry.add_update_listener(async_apply))
     try:
         await data.coordinator.async_config_entry_first_refresh()
+        await data.replicas.coordinator.async_refresh()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
         await async_stop(hass, data)

@@ -101,6 +101,7 @@ class HomeIQConfigFlow(ReauthFlow, domain=DOMAIN):
             entry,
             data_updates={CONF_BACKFILL: user_input[CONF_BACKFILL]},
             options={**entry.options, CONF_RETENTION_DAYS: user_input[CONF_RETENTION_DAYS]},
+            reason="reconfigure_successful",
         )
 
 

@@ -7,9 +7,10 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 
 from .engine.model import StoreError
+from .replica_services import replica_report
 from .runtime import HomeIQConfigEntry
 
-_SECRET: Final = {"token", "url", "org", "bucket", "title", "unique_id"}
+_SECRET: Final = {"token", "url", "org", "bucket", "title", "unique_id", "home", "ca_pem"}
 _NAMED: Final = {"areas", "labels", "globs"}
 
 
@@ -21,7 +22,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: HomeIQC
             "data": dict(entry.data),
             "options": async_redact_data(dict(entry.options), _NAMED),
             "subentries": [
-                async_redact_data({"type": subentry.subentry_type, **subentry.data}, _SECRET)
+                async_redact_data({"type": subentry.subentry_type, **subentry.data}, _SECRET | _NAMED)
                 for subentry in entry.subentries.values()
             ],
         }
@@ -60,13 +61,5 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: HomeIQC
         "problems": list(data.coordinator.data.problems),
         "store": store,
         "backfill": {"state": data.backfill.progress.state, "events": data.backfill.progress.events},
-        "replicas": [
-            {
-                "state": replica.stats.state.value,
-                "lag_events": replica.stats.lag_events,
-                "sent": replica.stats.sent,
-                "last_reason": replica.stats.last_reason,
-            }
-            for replica in data.replicas.values()
-        ],
+        "replicas": [replica_report(stats) for stats in data.replicas.coordinator.data.values()],
     }

@@ -196,9 +196,7 @@ def _async_follow(
             )
             return
         added.add(subentry.subentry_id)
-        async_add_entities(
-            entities(replicas.coordinator, subentry, main.id), config_subentry_id=subentry.subentry_id
-        )
+        async_add_entities(entities(replicas.coordinator, subentry, main.id), config_subentry_id=subentry.subentry_id)
 
     entry.async_on_unload(replicas.async_listen(told))
 

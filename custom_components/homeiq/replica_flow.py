@@ -12,7 +12,9 @@ from .const import (
     CONF_BEGUN_US,
     CONF_BUCKET,
     CONF_CA,
+    CONF_EXCLUDE,
     CONF_HOME,
+    CONF_INCLUDE,
     CONF_METRICS_ONLY,
     CONF_ORG,
     CONF_SERVER,
@@ -113,7 +115,7 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
             return self._show_bucket(({CONF_ORG: "name_missing"}, {}))
         return await self._async_try_bucket()
 
-    async def async_step_bucket_missing(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+    async def async_step_bucket_missing(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Say in the server's words what is missing; offer to create the bucket or to name another."""
         return self.async_show_menu(
             step_id="bucket_missing",
@@ -149,12 +151,10 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
             errors, placeholders = await self._async_settings_problem(entered)
             if not errors:
                 return self._finish(entered)
-        shown = {**self._data, **(user_input or {CONF_START: None})}
         return self.async_show_form(
             step_id="settings",
             data_schema=self.add_suggested_values_to_schema(
-                settings_form(self._data, again=self._again),
-                {name: value for name, value in shown.items() if value is not None},
+                settings_form(self._data, again=self._again), {**self._data, **(user_input or {})}
             ),
             errors=errors,
             description_placeholders=self._told() | placeholders,
@@ -253,7 +253,9 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
     def _finish(self, entered: Mapping[str, Any]) -> SubentryFlowResult:
         """Keep the connection; the update listener starts or changes the replica."""
         now_us = time.time_ns() // 1000
-        data = {**self._data, CONF_HOME: "", **entered}
+        # What the form leaves out is taken back.
+        before = {name: value for name, value in self._data.items() if name not in {CONF_INCLUDE, CONF_EXCLUDE}}
+        data = {**before, CONF_HOME: "", **entered}
         start = data.pop(CONF_START)
         days = data.pop(CONF_START_DAYS)
         if start != START_KEEP:

@@ -97,5 +97,3 @@ class ReplicaIssues:
                 "count": str(stats.dead_letters),
             },
         )
-
-

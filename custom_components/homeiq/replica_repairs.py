@@ -1,15 +1,15 @@
 """Fix what a replica's repair issue tells of, in a few steps."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.components.repairs.const import FlowType
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState, ConfigSubentry
-from homeassistant.helpers import selector
 from homeassistant.helpers import issue_registry as ir
 import probatio as vol
 
+from .bucket_retention import CONF_BUCKET_DAYS, RETENTION, retention_s
 from .const import CONF_METRICS_ONLY, DOMAIN, SUBENTRY_INFLUXDB
 from .engine.model import EngineError
 from .engine.replica import InfluxError, create_bucket
@@ -20,7 +20,6 @@ from .replica_issues import (
     ISSUE_METRICS_ONLY,
 )
 from .replica_settings import influx_settings, replica_name
-from .bucket_retention import CONF_BUCKET_DAYS, RETENTION, retention_s
 
 if TYPE_CHECKING:
     from .runtime import HomeIQConfigEntry
@@ -31,11 +30,19 @@ _NOTHING: Final = vol.Schema({})
 class ReplicaFixFlow(RepairsFlow):
     """Share what all of them need: the connection, and the way to its settings."""
 
-    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Begin with the settings, where nothing else can help."""
-        return await self.async_step_choose()
+    async def async_step_init(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Begin with the way to the settings, where nothing else can help."""
+        return await self.async_step_confirm()
 
-    async def async_step_choose(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Say what is wrong before the connection's form opens."""
+        if user_input is not None:
+            return await self.async_step_choose()
+        return self.async_show_form(
+            step_id="confirm", data_schema=_NOTHING, description_placeholders=self._placeholders()
+        )
+
+    async def async_step_choose(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Go on in the connection's own form; the issue clears by itself when the replica works."""
         entry, subentry = self._entry(), self._subentry()
         if entry is None or subentry is None:
@@ -65,7 +72,8 @@ class ReplicaFixFlow(RepairsFlow):
 class BucketMissingFlow(ReplicaFixFlow):
     """Create the bucket that is missing, or choose another."""
 
-    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    @override
+    async def async_step_init(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Ask which of the two."""
         return self.async_show_menu(
             step_id="init", menu_options=["create", "choose"], description_placeholders=self._placeholders()
@@ -95,13 +103,14 @@ class BucketMissingFlow(ReplicaFixFlow):
 class DeadLettersFlow(ReplicaFixFlow):
     """Send dead letters again, or delete them."""
 
-    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    @override
+    async def async_step_init(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Ask which of the two."""
         return self.async_show_menu(
             step_id="init", menu_options=["retry", "purge"], description_placeholders=self._placeholders()
         )
 
-    async def async_step_retry(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    async def async_step_retry(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Send them again; those that are refused again stay, and so does the issue."""
         entry, subentry = self._entry(), self._subentry()
         replica = None if entry is None or subentry is None else entry.runtime_data.replicas.get(subentry.subentry_id)
@@ -137,13 +146,14 @@ class DeadLettersFlow(ReplicaFixFlow):
 class MetricsOnlyFlow(ReplicaFixFlow):
     """Accept a copy of the numbers alone, or choose another server."""
 
-    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    @override
+    async def async_step_init(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Ask which of the two."""
         return self.async_show_menu(
             step_id="init", menu_options=["accept", "choose"], description_placeholders=self._placeholders()
         )
 
-    async def async_step_accept(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    async def async_step_accept(self, _user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Send numbers only from now on, and let no retention rely on it."""
         entry, subentry = self._entry(), self._subentry()
         if entry is None or subentry is None:

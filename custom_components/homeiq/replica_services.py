@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from homeassistant.core import ServiceResponse
 
-from .const import CONF_PAUSED
 from .engine.model import DeadLetter
 from .engine.replica import Replica, ReplicaStats
 from .engine.store import Follower
 from .replica_settings import replica_name
 from .runtime import HomeIQData
-from .service_fields import Fields, bad_value, error
+from .service_fields import Fields, error
 
 _LONGEST_NAME: Final = 1_000
+_SHOWN: Final = 100
 _MAX_LETTERS: Final = 1_000
 _DEFAULT_LETTERS: Final = 100
 _MAX_ROW: Final = 2**63 - 1
@@ -34,7 +34,7 @@ def read_resend(fields: Fields) -> Mapping[str, Any]:
         raise error("missing_field", field="start")
     now_us = time.time_ns() // 1000
     if end_us is None and start_us >= now_us:
-        raise bad_value("start", fields.text_of("start"))
+        raise fields.refusal("start")
     return {**read_replica(fields), "start_us": start_us, "end_us": now_us if end_us is None else end_us}
 
 
@@ -54,24 +54,24 @@ def read_purge_letters(fields: Fields) -> Mapping[str, Any]:
 
 async def pause_replica(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Let a replica rest until it is resumed, over restarts as well; its events wait in the store."""
-    return await _set_paused(data, _find(data, fields["replica"]), paused=True)
+    return await _set_paused(data, fields["replica"], paused=True)
 
 
 async def resume_replica(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Let a replica go on; one that waits after a failure tries again at once."""
-    return await _set_paused(data, _find(data, fields["replica"]), paused=False)
+    return await _set_paused(data, fields["replica"], paused=False)
 
 
 async def resend(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Write a time range anew, before what is new."""
-    subentry_id = _find(data, fields["replica"])
     await data.pipeline.flush()
-    return {"events": await data.replicas[subentry_id].resend(fields["start_us"], fields["end_us"])}
+    _, replica = await _find(data, fields["replica"])
+    return {"events": await replica.resend(fields["start_us"], fields["end_us"])}
 
 
 async def list_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Return a page of the events that a server refused, with its words."""
-    follower = _follower(data, _find(data, fields["replica"]))
+    follower = await _follower(data, fields["replica"])
     letters = await follower.dead_letters(fields["after"], fields["limit"] + 1)
     page = letters[: fields["limit"]]
     return {
@@ -83,14 +83,16 @@ async def list_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> Serv
 
 async def retry_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Send the events again that a server refused."""
-    delivered, refused = await data.replicas[_find(data, fields["replica"])].retry_dead_letters()
+    _, replica = await _find(data, fields["replica"])
+    delivered, refused = await replica.retry_dead_letters()
     await data.replicas.coordinator.async_refresh()
     return {"delivered": delivered, "refused": refused}
 
 
 async def purge_dead_letters(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     """Delete dead letters; the events themselves stay in the store."""
-    deleted = await _follower(data, _find(data, fields["replica"])).delete_dead_letters(fields["ids"])
+    follower = await _follower(data, fields["replica"])
+    deleted = await follower.delete_dead_letters(fields["ids"])
     await data.replicas.coordinator.async_refresh()
     return {"deleted": deleted}
 
@@ -113,38 +115,32 @@ def replica_report(stats: ReplicaStats) -> dict[str, Any]:
     }
 
 
-def _find(data: HomeIQData, wanted: str | None) -> str:
-    """Return the id of the replica that is meant by id or title; the only one may go unnamed."""
-    known = data.replicas.subentries
+async def _find(data: HomeIQData, wanted: str | None) -> tuple[str, Replica]:
+    """Return the replica that is meant by id or title, and its id; the only one may go unnamed."""
+    # While a change is applied, a replica may be between its old and its new self.
+    async with data.applying:
+        known = data.replicas.subentries
+        named = [each for each, subentry in known.items() if wanted in {None, each, subentry.title}]
+        if wanted is not None and wanted in known:
+            # An id is meant before a title of the same letters.
+            named = [wanted]
+        if len(named) == 1:
+            return named[0], data.replicas[named[0]]
     if wanted is None:
-        if len(known) != 1:
-            raise error("missing_field", field="replica")
-        return next(iter(known))
-    if wanted in known:
-        return wanted
-    named = [subentry_id for subentry_id, subentry in known.items() if subentry.title == wanted]
-    if len(named) > 1:
-        raise error("several_replicas", field="replica", value=wanted)
-    if not named:
-        raise error("no_such_replica", field="replica", value=wanted)
-    return named[0]
+        raise error("missing_field", field="replica")
+    raise error("several_replicas" if named else "no_such_replica", field="replica", value=wanted[:_SHOWN])
 
 
-def _follower(data: HomeIQData, subentry_id: str) -> Follower:
+async def _follower(data: HomeIQData, wanted: str | None) -> Follower:
+    subentry_id, _ = await _find(data, wanted)
     return Follower(data.store, replica_name(subentry_id))
 
 
-async def _set_paused(data: HomeIQData, subentry_id: str, *, paused: bool) -> ServiceResponse:
+async def _set_paused(data: HomeIQData, wanted: str | None, *, paused: bool) -> ServiceResponse:
     """Keep it in the subentry, so that it holds over a restart, and apply it now."""
-    entry = data.coordinator.config_entry
-    subentry = entry.subentries[subentry_id]
-    rest = {name: value for name, value in subentry.data.items() if name != CONF_PAUSED}
-    data.coordinator.hass.config_entries.async_update_subentry(
-        entry, subentry, data={**rest, CONF_PAUSED: True} if paused else rest
-    )
-    replica: Replica | None = data.replicas.get(subentry_id)
-    if replica is not None:
-        (replica.pause if paused else replica.resume)()
+    subentry_id, replica = await _find(data, wanted)
+    data.replicas.async_keep_paused(subentry_id, paused=paused)
+    (replica.pause if paused else replica.resume)()
     await data.replicas.coordinator.async_refresh()
     return {"paused": paused}
 

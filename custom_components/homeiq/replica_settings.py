@@ -75,7 +75,7 @@ def replica_filter(data: Mapping[str, Any]) -> Callable[[Event], bool]:
         include=rules(data.get(CONF_INCLUDE) or {}), exclude=rules(data.get(CONF_EXCLUDE) or {}), positions=True
     )
     if not settings.include and not settings.exclude:
-        return lambda event: True
+        return _keep
     decide = EventFilter(settings).decide
 
     @lru_cache(maxsize=_ANSWERS)
@@ -86,3 +86,8 @@ def replica_filter(data: Mapping[str, Any]) -> Callable[[Event], bool]:
         return not settings.include if event.entity_id is None else answer(event.entity_id, event.facts)
 
     return keeps
+
+
+def _keep(_event: Event) -> bool:
+    """Keep all."""
+    return True

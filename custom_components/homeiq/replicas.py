@@ -108,6 +108,15 @@ class Replicas(Mapping[str, Replica]):
             replica.resume()
 
     @callback
+    def async_keep_paused(self, subentry_id: str, *, paused: bool) -> None:
+        """Remember in the subentry that a replica rests, so that it does after a restart too."""
+        if (subentry := self._entry.subentries.get(subentry_id)) is not None:
+            rest = {name: value for name, value in subentry.data.items() if name != CONF_PAUSED}
+            self._hass.config_entries.async_update_subentry(
+                self._entry, subentry, data={**rest, CONF_PAUSED: True} if paused else rest
+            )
+
+    @callback
     def async_listen(self, told: Callable[[ConfigSubentry], None]) -> CALLBACK_TYPE:
         """Tell of each subentry that has a replica, now and whenever one is added or gets another title."""
         self._listeners.append(told)

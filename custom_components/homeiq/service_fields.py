@@ -143,6 +143,21 @@ class Fields:
             raise error("out_of_range", field=field, value=shown, lowest=str(lowest), highest=str(highest))
         return number
 
+    def numbers(self, field: str, lowest: int, highest: int) -> tuple[int, ...] | None:
+        """Return whole numbers within bounds, given as a list or as comma-separated text; None where it is not given."""
+        value = self._data.get(field)
+        if value is None:
+            return None
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple) or not items:
+            raise bad_value(field, value)
+        # A null among them is no missing field.
+        return tuple(Fields({field: "" if item is None else item}).number(field, lowest, highest) for item in items)
+
+    def refusal(self, field: str) -> ServiceValidationError:
+        """Return the error for a field's value that does not fit the others."""
+        return bad_value(field, self._data.get(field))
+
     def flag(self, field: str) -> bool:
         """Return a yes or no, no where it is not given."""
         value = self._data.get(field, False)

@@ -17,6 +17,19 @@ from homeassistant.util.json import JsonValueType
 from .const import DOMAIN, MAX_RETENTION_DAYS
 from .engine.model import MAX_LIMIT, EngineError, Event, EventKind, EventQuery, Origin, QueryError, StoreError
 from .replica_history import HistorySource, async_history
+from .replica_services import (
+    list_dead_letters,
+    pause_replica,
+    purge_dead_letters,
+    read_letters,
+    read_purge_letters,
+    read_replica,
+    read_resend,
+    replica_report,
+    resend,
+    resume_replica,
+    retry_dead_letters,
+)
 from .runtime import HomeIQConfigEntry, HomeIQData
 from .service_fields import Fields, bad_value, error, schema
 
@@ -27,6 +40,12 @@ SERVICE_PURGE: Final = "purge"
 SERVICE_PURGE_ENTITY: Final = "purge_entity"
 SERVICE_GENERATE_SUGGESTIONS: Final = "generate_suggestions"
 SERVICE_VALIDATE_AUTOMATION: Final = "validate_automation"
+SERVICE_PAUSE_REPLICA: Final = "pause_replica"
+SERVICE_RESUME_REPLICA: Final = "resume_replica"
+SERVICE_RESEND: Final = "resend"
+SERVICE_LIST_DEAD_LETTERS: Final = "list_dead_letters"
+SERVICE_RETRY_DEAD_LETTERS: Final = "retry_dead_letters"
+SERVICE_PURGE_DEAD_LETTERS: Final = "purge_dead_letters"
 
 type Run = Callable[[HomeIQData, Mapping[str, Any]], Awaitable[ServiceResponse]]
 
@@ -164,14 +183,10 @@ async def _stats(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse
     # A copy: while one is asked, another may be added or removed.
     for subentry_id, replica in list(data.replicas.items()):
         figures = replica.stats if store is None else await replica.fresh_stats()
-        known = data.known_subentries.get(subentry_id)
+        known = data.replicas.subentries.get(subentry_id)
         replicas[subentry_id] = {
             "title": None if known is None else known.title,
-            "state": figures.state.value,
-            "cursor": figures.cursor,
-            "lag_events": figures.lag_events,
-            "sent": figures.sent,
-            "bytes_sent": figures.bytes_sent,
+            **replica_report(figures),
             "last_error": figures.last_error,
         }
     counters: Mapping[str, int | None] = (
@@ -263,4 +278,15 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     SERVICE_VALIDATE_AUTOMATION: _Service(
         run=_validate_automation, fields=("text",), read=_read_validate, response=SupportsResponse.ONLY
     ),
+    SERVICE_PAUSE_REPLICA: _Service(run=pause_replica, fields=("replica",), read=read_replica),
+    SERVICE_RESUME_REPLICA: _Service(run=resume_replica, fields=("replica",), read=read_replica),
+    SERVICE_RESEND: _Service(run=resend, fields=("replica", "start", "end"), read=read_resend),
+    SERVICE_LIST_DEAD_LETTERS: _Service(
+        run=list_dead_letters,
+        fields=("replica", "after", "limit"),
+        read=read_letters,
+        response=SupportsResponse.ONLY,
+    ),
+    SERVICE_RETRY_DEAD_LETTERS: _Service(run=retry_dead_letters, fields=("replica",), read=read_replica),
+    SERVICE_PURGE_DEAD_LETTERS: _Service(run=purge_dead_letters, fields=("replica", "ids"), read=read_purge_letters),
 }

@@ -54,15 +54,17 @@ def add_homeiq(client: HassClient) -> str:
 def add_replica(client: HassClient, entry_id: str, influx: Influx) -> None:
     """Add an InfluxDB connection through the subentry flow, which tests it."""
     step = client.start_subentry_flow(entry_id, "influxdb")
-    _expect(step, "form", "the InfluxDB flow")
-    data = {
-        "url": influx.url,
-        "org": influx.org,
-        "bucket": influx.bucket,
-        "token": influx.token,
-        "verify_ssl": influx.url.startswith("https:"),
+    answers: dict[str, dict[str, Any]] = {
+        "user": {"url": influx.url, "token": influx.token, "verify_ssl": influx.url.startswith("https:")},
+        "bucket": {"org": influx.org, "bucket": influx.bucket},
+        "settings": {},
     }
-    _expect(client.submit_subentry_flow(step["flow_id"], data), "create_entry", "the InfluxDB flow")
+    for step_id, answer in answers.items():
+        _expect(step, "form", "the InfluxDB flow")
+        if step.get("step_id") != step_id:
+            raise DemoError(f"the InfluxDB flow is at {step.get('step_id')}, not at {step_id}: {step.get('errors')}")
+        step = client.submit_subentry_flow(step["flow_id"], answer)
+    _expect(step, "create_entry", "the InfluxDB flow")
 
 
 def stats(client: HassClient) -> dict[str, Any]:

@@ -123,6 +123,14 @@ class FaceProcess:
         wanted = {"swallow": swallow, "max_body": max_body}
         self._open(f"{self.url}/face/behaviour", json.dumps(wanted).encode())
 
+    def use_token(self, token: str) -> None:
+        """Let the server take this token from now on and refuse the one before."""
+        self._open(f"{self.url}/face/token", token.encode())
+
+    def drop_bucket(self, name: str) -> None:
+        """Delete a bucket with all that is in it."""
+        self.influxql(f'DROP DATABASE "{name}"')
+
     def stats(self) -> FaceStats:
         """Return the counts of writes."""
         stats: FaceStats = json.loads(self._open(f"{self.url}/face/stats"))
