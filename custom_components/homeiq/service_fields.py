@@ -91,11 +91,12 @@ class Fields:
                 raise bad_value(field, item)
         return tuple(kind(item) for item in items)
 
-    def member[T: StrEnum](self, field: str, kind: type[T]) -> T | None:
-        """Return one member of an enumeration; None where the field is not given."""
+    def member[T: StrEnum](self, field: str, default: T) -> T:
+        """Return one member of an enumeration, the default where it is not given."""
         value = self._data.get(field)
         if value is None:
-            return None
+            return default
+        kind = type(default)
         if not isinstance(value, str) or value not in kind:
             raise bad_value(field, value)
         return kind(value)

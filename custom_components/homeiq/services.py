@@ -15,8 +15,8 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from .const import DOMAIN, MAX_RETENTION_DAYS
-from .engine.model import EngineError, Event, EventKind, EventQuery, Origin, QueryError, StoreError
-from .engine.store import MAX_LIMIT
+from .engine.model import MAX_LIMIT, EngineError, Event, EventKind, EventQuery, Origin, QueryError, StoreError
+from .replica_history import HistorySource, async_history
 from .replica_services import (
     list_dead_letters,
     pause_replica,
@@ -98,7 +98,9 @@ async def _handle(hass: HomeAssistant, run: Run, call: ServiceCall) -> ServiceRe
 
 async def _query_events(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
     await data.pipeline.flush()
-    page = await data.store.query(EventQuery(**fields))
+    source: HistorySource = fields["source"]
+    query = EventQuery(**{name: value for name, value in fields.items() if name != "source"})
+    page = await async_history(data, source).query(query)
     # In a thread: 10,000 events take a tenth of a second.
     events = await asyncio.to_thread(_events, page.events)
     return {"events": events, "next_cursor": page.next_cursor}
@@ -162,6 +164,7 @@ def _read_query(fields: Fields) -> Mapping[str, Any]:
         "limit": fields.number("limit", 1, MAX_LIMIT, _DEFAULT_LIMIT),
         "newest_first": fields.flag("newest_first"),
         "cursor": fields.text("cursor"),
+        "source": fields.member("source", HistorySource.STORE),
     }
 
 
@@ -278,7 +281,7 @@ class _Service:
 _SERVICES: Final[Mapping[str, _Service]] = {
     SERVICE_QUERY_EVENTS: _Service(
         run=_query_events,
-        fields=("entity_id", "start", "end", "kinds", "origins", "limit", "newest_first", "cursor"),
+        fields=("entity_id", "start", "end", "kinds", "origins", "limit", "newest_first", "cursor", "source"),
         read=_read_query,
         response=SupportsResponse.ONLY,
     ),

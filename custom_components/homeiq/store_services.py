@@ -117,7 +117,7 @@ def read_export(fields: Fields) -> Mapping[str, Any]:
         "path": fields.optional_text("path", LONGEST_PATH),
         "start_us": start_us,
         "end_us": end_us,
-        "form": (fields.member("form", ExportForm) or ExportForm.JSONL_ZST),
+        "form": fields.member("form", ExportForm.JSONL_ZST),
     }
 
 
@@ -133,7 +133,7 @@ def read_rollup_query(fields: Fields) -> Mapping[str, Any]:
         "entity_ids": fields.entity_ids("entity_id"),
         "start_us": start_us,
         "end_us": end_us,
-        "span": fields.member("span", Span) or Span.HOUR,
+        "span": fields.member("span", Span.HOUR),
         "limit": fields.number("limit", 1, MAX_LIMIT, _DEFAULT_ROLLUPS),
     }
 

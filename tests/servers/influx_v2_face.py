@@ -104,6 +104,7 @@ class InfluxV2Face:
             web.get("/api/v2/orgs", self._guard(self._orgs)),
             web.post("/face/token", self._set_token),
             web.get("/query", self._guard(self._query)),
+            web.post("/query", self._guard(self._query_form)),
             web.post("/face/fault", self._set_fault),
             web.post("/face/behaviour", self._set_behaviour),
             web.get("/face/stats", self._get_stats),
@@ -298,6 +299,14 @@ class InfluxV2Face:
             return _refuse(404, "not found", f'organization name "{wanted}" not found')
         orgs = [{"id": _fake_id(self._org), "name": self._org}]
         return web.json_response({"links": {"self": "/api/v2/orgs"}, "orgs": orgs})
+
+    async def _query_form(self, request: web.Request) -> web.Response:
+        """Pass InfluxQL on that comes as a form."""
+        assert self._session is not None
+        url = f"{self._influxd_url}/query?{request.query_string}"
+        headers = {"Content-Type": request.headers.get("Content-Type", "")}
+        async with self._session.post(url, data=await request.read(), headers=headers) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
 
     async def _set_fault(self, request: web.Request) -> web.Response:
         self._fault = Fault(**json.loads(await request.read()))

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from homeiq_engine.model import EventKind, EventQuery, Origin, QueryError, StoreError
-from homeiq_engine.store import MAX_LIMIT, Follower, Store, cursors
+from homeiq_engine.model import MAX_LIMIT, EventKind, EventQuery, Origin, QueryError, StoreError
+from homeiq_engine.store import Follower, Store, cursors
 from homeiq_engine.store._connection import transaction
 from tests.engine.store.samples import T0_US, ManualClock, all_events, event, events, raw, without_id
 

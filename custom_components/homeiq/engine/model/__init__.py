@@ -32,10 +32,12 @@ from ._habit import Evidence, Habit, HabitKind, MiningResult, Rejection
 from ._json import Json, as_list, as_number, as_object, as_text, as_whole
 from ._query import EventPage, EventQuery
 from ._rollup import RollUp, RollUpQuery, Span
+from ._query import MAX_LIMIT, EventPage, EventQuery, bad_query, check_query
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
     "MAX_LETTER_BYTES",
+    "MAX_LIMIT",
     "NO_FACTS",
     "SLOT_US",
     "TRUE_STATES",
@@ -81,6 +83,8 @@ __all__ = [
     "as_text",
     "as_whole",
     "decimal_value",
+    "bad_query",
+    "check_query",
     "kept_line",
     "numeric_value",
 ]

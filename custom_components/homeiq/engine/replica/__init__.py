@@ -5,6 +5,8 @@ from ._breaker import Backoff, CircuitState
 from ._detection import Server
 from ._encoding import LineEncoder
 from ._errors import InfluxError, Reason
+from ._history import QueryLanguage, ReplicaHistory
+from ._history_layers import LayeredHistory
 from ._replica import Replica
 from ._servers import check_connection, create_bucket, detect_server
 from ._settings import InfluxSettings, Layout
@@ -17,11 +19,14 @@ __all__ = [
     "CircuitState",
     "InfluxError",
     "InfluxSettings",
+    "LayeredHistory",
     "Layout",
     "Line",
     "LineEncoder",
+    "QueryLanguage",
     "Reason",
     "Replica",
+    "ReplicaHistory",
     "ReplicaSource",
     "ReplicaState",
     "ReplicaStats",

@@ -7,37 +7,30 @@ from typing import Any, Final
 
 import aiosqlite
 
-from ..model import Event, EventPage, EventQuery, QueryError
+from ..model import Event, EventPage, EventQuery, bad_query, check_query
 from ._codes import KIND_TO_CODE, ORIGIN_TO_CODE
 from ._rows import SELECT_EVENTS, from_row
 from ._times import to_column
 
-MAX_LIMIT: Final = 10_000
 _INT64_MAX: Final = 2**63 - 1
 
 
-def check_query(query: EventQuery) -> tuple[int, int] | None:
+def check_question(query: EventQuery) -> tuple[int, int] | None:
     """Return the decoded cursor (time, row id); raises QueryError naming the field and the value that does not fit."""
-    if not 1 <= query.limit <= MAX_LIMIT:
-        raise _bad("limit", str(query.limit))
-    for field, value in (("start", query.start_us), ("end", query.end_us)):
-        if value is not None and abs(value) > _INT64_MAX:
-            raise _bad(field, str(value))
-    if query.start_us is not None and query.end_us is not None and query.end_us <= query.start_us:
-        raise _bad("end", str(query.end_us))
+    check_query(query)
     if query.cursor is None:
         return None
     time_us, _, row_id = query.cursor.partition("-")
     if not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in (time_us, row_id)):
-        raise _bad("cursor", query.cursor)
+        raise bad_query("cursor", query.cursor)
     if max(position := (int(time_us), int(row_id))) > _INT64_MAX:
-        raise _bad("cursor", query.cursor)
+        raise bad_query("cursor", query.cursor)
     return position
 
 
 async def read_page(connection: aiosqlite.Connection, query: EventQuery) -> EventPage:
     """Return one page in time order; raises QueryError for a query that does not fit."""
-    cursor = check_query(query)
+    cursor = check_question(query)
     where: list[str] = []
     values: list[object] = []
 
@@ -90,7 +83,3 @@ async def _entity_row_ids(connection: aiosqlite.Connection, entity_ids: Sequence
         "SELECT id FROM entities WHERE key IN (SELECT value FROM json_each(?))", (json.dumps(list(entity_ids)),)
     )
     return [row[0] for row in rows]
-
-
-def _bad(field: str, value: str) -> QueryError:
-    return QueryError(f"{field} does not fit: {value}", field=field, value=value)

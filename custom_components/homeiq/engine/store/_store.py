@@ -22,7 +22,7 @@ from ._integrity import CHECK_BUDGET_S, FULL_CHECK_S, identity, quick_check, rem
 from ._lock import StoreLock
 from ._migrations import identify, migrate
 from ._purging import STEP_ROWS, delete_orphans, empty_wal, find_orphans, give_pages_back, purge_entity, purge_step
-from ._reading import check_query, decode_rows, read_page
+from ._reading import check_question, decode_rows, read_page
 from ._rows import SELECT_EVENTS
 from ._times import from_column, to_column
 from ._unheard import forget_unheard, note_unheard, unheard_since
@@ -137,7 +137,7 @@ class Store(EventSink, HistoryReader):
 
     @override
     async def query(self, query: EventQuery) -> EventPage:
-        check_query(query)
+        check_question(query)
         async with self.reader() as reader:
             return await read_page(reader, query)
 
