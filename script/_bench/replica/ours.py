@@ -1,0 +1,16 @@
+"""Make HomeIQ's replica of a store, without Home Assistant; the engine is loaded by whoever imports this."""
+
+from _bench.common import Json
+from _bench.engine import SystemClock
+from homeiq_engine.replica import InfluxSettings, Replica
+from homeiq_engine.store import Store
+
+
+def make_settings(server: Json) -> InfluxSettings:
+    """Return the connection to the bucket."""
+    return InfluxSettings(url=server["url"], org=server["org"], bucket=server["bucket"], token=server["token"])
+
+
+def make_replica(store: Store, settings: InfluxSettings, name: str) -> Replica:
+    """Return a replica of this name, which follows the store from its first event on if it is new."""
+    return Replica(store, settings, SystemClock(), name=name)
