@@ -23,6 +23,7 @@ def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceProc
 
 
 @pytest.fixture
-def influx(influx_server: FaceProcess, socket_enabled: None) -> FaceProcess:
+def influx(influx_server: FaceProcess, socket_enabled: None) -> Iterator[FaceProcess]:
     """Return the running server, with sockets allowed."""
-    return influx_server
+    yield influx_server
+    influx_server.behave()

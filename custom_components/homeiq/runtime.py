@@ -22,7 +22,7 @@ from .coordinator import FiguresCoordinator
 from .engine.model import StoreError, StoreNewerError
 from .engine.pipeline import Pipeline
 from .engine.replica import Replica
-from .engine.store import Store
+from .engine.store import Follower, Store
 from .learning import Learning
 from .repairs import ISSUE_EVENTS_LOST, ISSUE_STORE_FAILING, async_report_damage, async_set_issue
 from .settings import filter_settings, influx_place, influx_settings, retention_days
@@ -206,10 +206,10 @@ def _start_replica(hass: HomeAssistant, entry: HomeIQConfigEntry, data: HomeIQDa
     if subentry.subentry_type != SUBENTRY_INFLUXDB:
         return
     replica = Replica(
-        source=data.store,
+        source=Follower(data.store, replica_name(subentry.subentry_id)),
         settings=influx_settings(subentry.data),
         clock=SystemClock(),
-        name=replica_name(subentry.subentry_id),
+        title=subentry.title,
     )
     data.replicas[subentry.subentry_id] = replica
     # A copy: Home Assistant changes its own in place, and a change could not be seen.
@@ -235,7 +235,7 @@ async def _async_apply_replicas(hass: HomeAssistant, entry: HomeIQConfigEntry, d
 
 async def _async_forget_cursor(data: HomeIQData, subentry_id: str) -> None:
     try:
-        await data.store.delete_cursor(replica_name(subentry_id))
+        await Follower(data.store, replica_name(subentry_id)).forget()
     except StoreError as err:
         LOGGER.warning("A replica's place in the store could not be reset: %s", err)
 

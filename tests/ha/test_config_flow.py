@@ -9,6 +9,7 @@ from unittest.mock import patch
 from custom_components.homeiq import runtime
 from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.engine.model import EventKind, StoreError
+from custom_components.homeiq.engine.store import Follower
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
@@ -361,7 +362,7 @@ async def test_a_cursor_that_cannot_be_reset_is_told_and_the_rest_is_applied(
 ) -> None:
     await _add_subentry(hass, entry, connection)
     (subentry,) = entry.subentries.values()
-    with patch.object(homeiq.store, "delete_cursor", side_effect=StoreError("locked", reason="locked")):
+    with patch.object(Follower, "forget", side_effect=StoreError("locked", reason="locked")):
         hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
         await hass.async_block_till_done()
     assert "A replica's place in the store could not be reset: locked" in caplog.text
@@ -456,11 +457,11 @@ async def test_removing_a_connection_stops_its_replica_and_forgets_its_cursor(
     hass.states.async_set("light.kitchen", "on")
     await stored()
     await _caught_up(hass, homeiq)
-    assert await homeiq.store.get_cursor(f"influxdb:{subentry.subentry_id}") is not None
+    assert await Follower(homeiq.store, f"influxdb:{subentry.subentry_id}").cursor() is not None
 
     hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert homeiq.replicas == {}
     assert replica.stats.state == "stopped"
-    assert await homeiq.store.get_cursor(f"influxdb:{subentry.subentry_id}") is None
+    assert await Follower(homeiq.store, f"influxdb:{subentry.subentry_id}").cursor() is None

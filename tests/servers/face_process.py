@@ -40,6 +40,7 @@ class FaceStats(TypedDict):
     gzipped: int
     bytes: int
     refused: int
+    lines: list[int]
 
 
 class FaceProcess:
@@ -120,6 +121,11 @@ class FaceProcess:
             "body": body,
         }
         self._open(f"{self.url}/face/fault", json.dumps(fault).encode())
+
+    def behave(self, *, swallow: bool = False, max_body: int | None = None) -> None:
+        """Take writes in another way from now on; without arguments as a sound server."""
+        wanted = {"swallow": swallow, "max_body": max_body}
+        self._open(f"{self.url}/face/behaviour", json.dumps(wanted).encode())
 
     def stats(self) -> FaceStats:
         """Return the counts of writes."""

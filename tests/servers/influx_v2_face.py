@@ -14,7 +14,8 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+import gzip
 import json
 import os
 from pathlib import Path
@@ -37,6 +38,7 @@ from tests.servers.debian_servers import Influxd, ServerStartError, ServersUnava
 _PRECISIONS: Final = {"ns": "n", "us": "u", "ms": "ms", "s": "s"}
 _PREDICATE: Final = re.compile(r'\s*([\w.]+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*')
 _MAX_BODY: Final = 64 * 1024 * 1024
+_REMEMBERED: Final = 200
 _VERSION: Final = "v1.6.7-face"
 
 
@@ -52,6 +54,14 @@ class Fault:
 
 
 @dataclass(slots=True)
+class Behaviour:
+    """Say how every write is taken: not stored though 204 says so, or refused above a size of the unpacked body."""
+
+    swallow: bool = False
+    max_body: int | None = None
+
+
+@dataclass(slots=True)
 class Stats:
     """Count what the face has seen of writes."""
 
@@ -59,6 +69,7 @@ class Stats:
     gzipped: int = 0
     bytes: int = 0
     refused: int = 0
+    lines: list[int] = field(default_factory=list)
 
 
 def _refuse(status: int, code: str, message: str) -> web.Response:
@@ -75,6 +86,7 @@ class InfluxV2Face:
         self._org = org
         self._rights = {token: True, read_token: False}
         self._fault: Fault | None = None
+        self._behaviour = Behaviour()
         self._stats = Stats()
         self._session: ClientSession | None = None
         self._runner: web.AppRunner | None = None
@@ -88,8 +100,11 @@ class InfluxV2Face:
             web.post("/api/v2/write", self._write),
             web.post("/api/v2/delete", self._guard(self._delete)),
             web.get("/api/v2/buckets", self._guard(self._buckets)),
+            web.post("/api/v2/buckets", self._guard(self._new_bucket)),
             web.get("/api/v2/orgs", self._guard(self._orgs)),
+            web.get("/query", self._guard(self._query)),
             web.post("/face/fault", self._set_fault),
+            web.post("/face/behaviour", self._set_behaviour),
             web.get("/face/stats", self._get_stats),
         ])  # fmt: skip
         # influxd unpacks gzip itself, so its own decoder is under test too.
@@ -185,6 +200,13 @@ class InfluxV2Face:
         body = fault.body if fault.body is not None else json.dumps({"code": "unavailable", "message": "planned fault"})
         return web.Response(status=fault.status, headers=headers, body=body.encode("latin-1", "replace"))
 
+    def _behave(self, text: bytes) -> web.Response | None:
+        """Return the answer to a write that is not passed on."""
+        limit = self._behaviour.max_body
+        if limit is not None and len(text) > limit:
+            return _refuse(413, "request too large", f"unable to read data: points batch is too large: above {limit}")
+        return web.Response(status=204) if self._behaviour.swallow else None
+
     # --- handlers --------------------------------------------------------------------------------------------------
 
     async def _health(self, _request: web.Request) -> web.Response:
@@ -202,7 +224,9 @@ class InfluxV2Face:
         self._stats.writes += 1
         self._stats.gzipped += encoding == "gzip"
         self._stats.bytes += len(body)
-        refusal = self._take_fault(after_storing=False) or await self._check_write(request)
+        text = gzip.decompress(body) if encoding == "gzip" and body.startswith(b"\x1f\x8b") else body
+        self._stats.lines = [*self._stats.lines[1 - _REMEMBERED :], text.count(b"\n") + 1]
+        refusal = self._take_fault(after_storing=False) or await self._check_write(request) or self._behave(text)
         precision = _PRECISIONS.get(request.query.get("precision", "ns"))
         if refusal is None and precision is None:
             refusal = _refuse(400, "invalid", "invalid precision; valid precision units are ns, us, ms, and s")
@@ -241,6 +265,26 @@ class InfluxV2Face:
         ]
         return web.json_response({"links": {"self": "/api/v2/buckets"}, "buckets": buckets})
 
+    async def _new_bucket(self, request: web.Request) -> web.Response:
+        if not self._right(request):
+            return _refuse(403, "forbidden", "insufficient permissions to create a bucket")
+        wanted = json.loads(await request.read())
+        name, rules = wanted["name"], wanted.get("retentionRules") or []
+        if name in await self._databases():
+            return _refuse(422, "conflict", f"bucket with name {name} already exists")
+        if wanted.get("orgID") != _fake_id(self._org):
+            return _refuse(404, "not found", "organization not found")
+        duration = f" WITH DURATION {rules[0]['everySeconds']}s" if rules else ""
+        await self._influxql(f"CREATE DATABASE {_identifier(name)}{duration}")
+        made = {"id": _fake_id(name), "orgID": _fake_id(self._org), "type": "user", "name": name}
+        return web.json_response({**made, "retentionRules": rules}, status=201)
+
+    async def _query(self, request: web.Request) -> web.Response:
+        """Pass InfluxQL on, as an InfluxDB 2 does for a bucket that is mapped to a database of its name."""
+        assert self._session is not None
+        async with self._session.get(f"{self._influxd_url}/query", params=request.query) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
+
     async def _orgs(self, request: web.Request) -> web.Response:
         wanted = request.query.get("org", self._org)
         if wanted != self._org:
@@ -252,10 +296,20 @@ class InfluxV2Face:
         self._fault = Fault(**json.loads(await request.read()))
         return web.Response(status=204)
 
+    async def _set_behaviour(self, request: web.Request) -> web.Response:
+        self._behaviour = Behaviour(**json.loads(await request.read()))
+        return web.Response(status=204)
+
     async def _get_stats(self, _request: web.Request) -> web.Response:
         stats = self._stats
         return web.json_response(
-            {"writes": stats.writes, "gzipped": stats.gzipped, "bytes": stats.bytes, "refused": stats.refused}
+            {
+                "writes": stats.writes,
+                "gzipped": stats.gzipped,
+                "bytes": stats.bytes,
+                "refused": stats.refused,
+                "lines": stats.lines,
+            }
         )
 
 

@@ -4,23 +4,37 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 import logging
+from typing import Any
 
-from homeiq_engine.replica import Backoff, InfluxSettings, Replica
+from homeiq_engine.replica import Backoff, InfluxSettings, Replica, ReplicaSource
+from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
 
 from .conftest import WallClock
 
-QUICK = Backoff(first=0.05, longest=0.2)
+QUICK = Backoff(first=0.05, longest=0.2, refused=0.2)
 type Log = list[logging.LogRecord]
 
 
 def make_replica(
-    store: object, settings: InfluxSettings, *, backoff: Backoff = QUICK, idle_s: float = 60.0, timeout_s: float = 10.0
+    source: Store | ReplicaSource,
+    settings: InfluxSettings,
+    *,
+    backoff: Backoff = QUICK,
+    idle_s: float = 60.0,
+    timeout_s: float = 10.0,
+    **more: Any,
 ) -> Replica:
     """Return a replica that does not wait long after a failure and rests for a minute when idle."""
     return Replica(
-        store, settings, WallClock(), name="replica-1", backoff=backoff, idle_s=idle_s, timeout_s=timeout_s
+        Follower(source, "replica-1") if isinstance(source, Store) else source,
+        settings, WallClock(), title="flat 1", backoff=backoff, idle_s=idle_s, timeout_s=timeout_s, **more,
     )  # fmt: skip
+
+
+async def cursor(store: Store) -> int | None:
+    """Return the cursor of the replica."""
+    return await Follower(store, "replica-1").cursor()
 
 
 def states(influx: FaceProcess, settings: InfluxSettings, entity_id: str | None = None) -> list[str]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from homeiq_engine.model import EntityFacts, Event, EventKind, Origin
+from homeiq_engine.replica import InfluxSettings, LineEncoder
 
 START_US = 1_790_000_000_000_000
 KITCHEN = EntityFacts(
@@ -36,3 +38,8 @@ def twins(number: int) -> Sequence[Event]:
     """Return so many different states of one entity in one and the same microsecond."""
     first = state_event()
     return [replace(first, state=str(index), id=index + 1) for index in range(number)]
+
+
+def encoder(home: str = "", **settings: Any) -> LineEncoder:
+    """Return an encoder with settings of this kind."""
+    return LineEncoder(InfluxSettings(url="http://127.0.0.1", org="o", bucket="b", token="t", home=home, **settings))

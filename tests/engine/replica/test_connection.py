@@ -7,7 +7,8 @@ import pytest
 
 from homeiq_engine.model import ReplicaError
 from homeiq_engine.replica import InfluxError, InfluxSettings, Reason, check_connection
-from homeiq_engine.replica._delivery import Delivery, _retry_after
+from homeiq_engine.replica._connection import _retry_after
+from homeiq_engine.replica._delivery import Delivery
 from tests.servers.debian_servers import free_port
 from tests.servers.face_process import FaceProcess
 

@@ -10,11 +10,11 @@ from influxdb_client import Point
 import pytest
 
 from homeiq_engine.model import NO_FACTS, EntityFacts, Event, EventKind, Origin
-from homeiq_engine.replica import Encoded, InfluxSettings, LineEncoder
+from homeiq_engine.replica import InfluxSettings, LineEncoder
 from homeiq_engine.replica._delivery import Delivery
 from tests.servers.face_process import FaceProcess, Row
 
-from .samples import KITCHEN, START_US, state_event, twins
+from .samples import KITCHEN, START_US, encoder, state_event, twins
 
 _ANYTHING = st.characters(exclude_categories=["Cs"])
 _TAG = st.text(_ANYTHING, max_size=40).filter(lambda text: not text.endswith("\\"))
@@ -51,8 +51,7 @@ _EVENTS = st.builds(
 
 
 def _encode(*events: Event, home: str = "") -> Sequence[str]:
-    encoded: Encoded = LineEncoder(home).encode(events)
-    return encoded.body.decode().split("\n")
+    return encoder(home).encode(events).body.decode().split("\n")
 
 
 def _tags(event: Event, home: str) -> dict[str, str | None]:
@@ -88,9 +87,9 @@ def test_a_line_is_what_influxdb_clients_point_writes(event: Event, home: str) -
     point = Point(_measurement(event)).time(event.time_us * 1000)
     point._tags, point._fields = _tags(event, home), _fields(event)
 
-    encoded = LineEncoder(home).encode([event])
+    batch = encoder(home).encode([event])
 
-    assert encoded == Encoded(body=point.to_line_protocol().encode(), events=1, last_id=1)
+    assert (batch.body, batch.last_id) == (point.to_line_protocol().encode(), 1)
 
 
 @pytest.mark.server
@@ -106,7 +105,7 @@ def test_influxd_reads_back_what_was_encoded(
     influx.create_bucket(settings.bucket)
     events = [replace(event, time_us=START_US + index) for index, event in enumerate(events)]
     delivery = Delivery(settings)
-    delivery.write(LineEncoder(settings.home).encode(events).body)
+    delivery.write(encoder(settings.home).encode(events).body)
     delivery.close()
 
     points = sorted(influx.points(settings.bucket), key=lambda row: int(row["time"] or 0))
@@ -139,14 +138,14 @@ def test_where_batches_end_and_encoders_start_makes_no_difference(times: list[in
 
     lines = [line for before, batch in batches if batch for line in _primed(before).encode(batch).body.split(b"\n")]
 
-    assert lines == LineEncoder().encode(events).body.split(b"\n")
+    assert lines == encoder().encode(events).body.split(b"\n")
     assert len(set(lines)) == len(events)
 
 
 def _primed(before: Sequence[Event]) -> LineEncoder:
-    encoder = LineEncoder()
-    encoder.prime(before)
-    return encoder
+    primed = encoder()
+    primed.prime(before)
+    return primed
 
 
 def test_twins_stay_two_and_keep_their_microsecond() -> None:
@@ -168,11 +167,11 @@ def test_an_event_that_is_no_twin_has_its_exact_microsecond() -> None:
 
 def test_twins_far_apart_in_the_store_are_forgotten_in_time() -> None:
     """The memory for twins holds a thousand rows and not more."""
-    encoder = LineEncoder()
+    long = encoder()
 
-    encoder.encode([state_event(number) for number in range(5000)])
+    long.encode([state_event(number) for number in range(5000)])
 
-    assert len(encoder._twins) == len(encoder._recent) == 999
+    assert len(long._twins) == len(long._recent) == 1000
 
 
 @pytest.mark.parametrize("state", ["nan", "inf", "-inf", "1e400", "1_000", "unknown", "unavailable", "", "0x10"])
@@ -255,22 +254,22 @@ def test_a_body_ends_when_it_is_full() -> None:
     """Big payloads make smaller batches, and the encoder says how far it came."""
     events = [replace(state_event(number), payload="x" * 1000) for number in range(10)]
 
-    encoded = LineEncoder().encode(events, max_body=3000)
+    encoded = encoder().encode(events, max_body=3000)
 
-    assert (encoded.events, encoded.last_id, encoded.body.count(b"\n")) == (3, 3, 2)
+    assert (len(encoded.lines), encoded.last_id, encoded.body.count(b"\n")) == (3, 3, 2)
 
 
 def test_an_event_above_the_limit_goes_alone() -> None:
     """There is always progress."""
-    encoded = LineEncoder().encode([state_event(0), state_event(1)], max_body=1)
+    encoded = encoder().encode([state_event(0), state_event(1)], max_body=1)
 
-    assert encoded.events == 1
+    assert (len(encoded.lines), encoded.last_id) == (1, 1)
 
 
 def test_nothing_cannot_be_encoded() -> None:
     """A request without lines would be a mistake of the caller."""
     with pytest.raises(ValueError, match="at least one"):
-        LineEncoder().encode([])
+        encoder().encode([])
 
 
 def test_a_changed_area_changes_the_tags() -> None:
@@ -286,12 +285,12 @@ def test_a_changed_area_changes_the_tags() -> None:
 
 def test_the_prefix_cache_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A home with ever new entities costs a bounded amount of memory."""
-    monkeypatch.setattr("homeiq_engine.replica._encoding._CACHE", 10)
-    encoder = LineEncoder()
+    monkeypatch.setattr("homeiq_engine.replica._lean._CACHE", 10)
+    long = encoder()
 
-    encoder.encode([state_event(number, entity_id=f"sensor.s{number}") for number in range(95)])
+    long.encode([state_event(number, entity_id=f"sensor.s{number}") for number in range(95)])
 
-    assert len(encoder._prefixes) <= 10
+    assert 1 <= len(long._layout._prefixes) <= 10
 
 
 def test_a_lone_surrogate_does_not_stop_the_replica() -> None:
@@ -306,7 +305,7 @@ def test_a_tag_may_end_with_a_backslash(settings: InfluxSettings, influx: FacePr
     """The server keeps the backslash, with a blank after it, and the next tag stays whole."""
     event = replace(state_event(), facts=replace(NO_FACTS, area_id="c:\\", device_class="x\\,y"))
     delivery = Delivery(settings)
-    delivery.write(LineEncoder().encode([event]).body)
+    delivery.write(encoder().encode([event]).body)
     delivery.close()
 
     (point,) = influx.points(settings.bucket)

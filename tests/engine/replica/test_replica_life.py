@@ -9,11 +9,11 @@ import pytest
 
 from homeiq_engine.model import Event, StoreError
 from homeiq_engine.replica import Backoff, InfluxSettings, ReplicaState
-from homeiq_engine.store import Store
+from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
 
 from .conftest import WallClock
-from .driving import Log, caught_up, make_replica, running, states, until
+from .driving import Log, caught_up, cursor, make_replica, running, states, until
 from .samples import state_events
 
 pytestmark = pytest.mark.server
@@ -37,7 +37,7 @@ async def test_stopping_does_not_wait_for_a_server_that_hangs(
     finally:
         influx.thaw()
     assert took < 1
-    assert (replica.stats.state, await store.get_cursor("replica-1")) == (ReplicaState.STOPPED, None)
+    assert (replica.stats.state, await cursor(store)) == (ReplicaState.STOPPED, 0)
 
     again = make_replica(store, settings)
     async with running(again):
@@ -52,7 +52,7 @@ class _Swapped:
         self.store = store
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.store, name)
+        return getattr(Follower(self.store, "replica-1"), name)
 
 
 async def test_a_store_begun_anew_is_followed_from_its_start(
@@ -79,14 +79,14 @@ async def test_a_cursor_beyond_the_store_starts_over(
 ) -> None:
     """A cursor that was saved into a new store by the last moment of an old one misleads nobody."""
     await store.append(state_events(10))
-    await store.set_cursor("replica-1", 999)
+    await Follower(store, "replica-1").rewind(999)
     replica = make_replica(store, settings)
     async with running(replica):
         await until(lambda: replica.stats.sent == 10)
 
     assert len(influx.points(settings.bucket)) == 10
     assert [record.getMessage() for record in influx_log] == [
-        f"The store is not the one that the replica of {settings.bucket} followed: it starts over"
+        "The store is not the one that the replica flat 1 followed: it starts over"
     ]
 
 
@@ -179,7 +179,7 @@ async def test_a_replica_that_was_stopped_first_does_not_run(store: Store, setti
 async def test_figures_before_the_first_run_are_the_stores(store: Store, settings: InfluxSettings) -> None:
     """The lag is known before anything was sent."""
     await store.append(state_events(10))
-    await store.set_cursor("replica-1", 4)
+    await Follower(store, "replica-1").rewind(4)
     replica = make_replica(store, settings)
 
     stats = await replica.fresh_stats()

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from homeiq_engine.replica import InfluxSettings, Replica, check_connection
-from homeiq_engine.store import Store
+from homeiq_engine.store import Follower, Store
 from tests.servers import debian_servers
 from tests.servers.debian_servers import (
     DebianServer,
@@ -224,10 +224,10 @@ def victoria(tmp_path: Path, socket_enabled: None) -> Iterator[DebianServer]:
 
 async def test_victoria_metrics_takes_the_numbers(victoria: DebianServer, store: Store) -> None:
     """A server that keeps numbers and milliseconds only is a metrics-only replica: every value arrives once."""
-    settings = InfluxSettings(url=victoria.url, org="any", bucket="any", token="any")
+    settings = InfluxSettings(url=victoria.url, org="any", bucket="any", token="any", metrics_only=True)
     await check_connection(settings)
     await store.append(state_events(300))
-    replica = Replica(store, settings, WallClock(), name="victoria")
+    replica = Replica(Follower(store, "victoria"), settings, WallClock(), title="victoria")
     async with running(replica):
         await caught_up(replica, 300)
     _request(f"{victoria.url}/internal/force_flush")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from homeiq_engine.store import Store
+from homeiq_engine.store import Follower, Store
 from tests.engine.store.samples import all_events, events, raw
 
 
@@ -51,13 +51,13 @@ async def test_even_the_work_itself_may_be_cancelled(store: Store, turns: int) -
 @pytest.mark.parametrize("turns", [1, 2, 3, 5, 10])
 async def test_a_cancelled_small_write_does_not_block_the_next(store: Store, turns: int) -> None:
     """Cursors set by a follower that is stopped meanwhile never leave a transaction open."""
-    write = asyncio.ensure_future(store.set_cursor("a", 1))
+    write = asyncio.ensure_future(Follower(store, "a").advance(1))
     await _turns(turns)
     write.cancel()
     await asyncio.wait((write,))
-    await store.set_cursor("a", 2)
+    await Follower(store, "a").advance(2)
 
-    assert await store.get_cursor("a") == 2
+    assert await Follower(store, "a").cursor() == 2
 
 
 async def test_a_cancelled_reader_stops_reading(store: Store, path: object) -> None:

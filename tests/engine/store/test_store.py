@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from homeiq_engine.model import EventKind, EventQuery, Origin, QueryError, StoreError
-from homeiq_engine.store import MAX_LIMIT, Store
+from homeiq_engine.store import MAX_LIMIT, Follower, Store, cursors
 from homeiq_engine.store._connection import transaction
 from tests.engine.store.samples import T0_US, ManualClock, all_events, event, events, raw, without_id
 
@@ -209,18 +209,14 @@ async def test_without_dedupe_equal_events_are_two(store: Store) -> None:
     assert len(await store.events_after(0, 10)) == 2
 
 
-async def test_followers_keep_their_place(store: Store) -> None:
-    """Cursors and remembered texts are set, changed, read and deleted by name."""
-    assert await store.get_cursor("a") is None
+async def test_texts_are_remembered(store: Store) -> None:
+    """What was remembered under a name is read back as it was set last."""
     assert await store.get_meta("a") is None
-    await store.set_cursor("a", 5)
-    await store.set_cursor("a", 7)
-    await store.set_cursor("b", 1)
     await store.set_meta("a", "x")
     await store.set_meta("a", "y")
-    await store.delete_cursor("b")
+    await store.set_meta("b", "z")
 
-    assert (await store.get_cursor("a"), await store.get_cursor("b"), await store.get_meta("a")) == (7, None, "y")
+    assert (await store.get_meta("a"), await store.get_meta("b")) == ("y", "z")
 
 
 async def test_events_are_followed_in_the_order_of_storing(store: Store) -> None:
@@ -266,14 +262,14 @@ async def test_writers_take_turns(store: Store) -> None:
     """Appends, counters and cursors from many tasks at once are all done, each whole."""
     await asyncio.gather(
         *(store.append(events(50, first=number * 50), {"lost": 1}) for number in range(20)),
-        *(store.set_cursor(f"c{number}", number) for number in range(20)),
+        *(Follower(store, f"c{number}").advance(number) for number in range(20)),
         *(store.count({"odd": 1}) for _ in range(20)),
     )
 
     stats = await store.stats()
 
     assert stats.counters == {"stored": 1000, "lost": 20, "odd": 20}
-    assert [await store.get_cursor(f"c{number}") for number in range(20)] == list(range(20))
+    assert await cursors(store) == {f"c{number}": number for number in range(20)}
 
 
 async def test_a_closed_store_says_so(store: Store, path: Path) -> None:

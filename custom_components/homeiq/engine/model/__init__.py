@@ -2,6 +2,7 @@
 
 from ._automation import Draft, Suggestion, SuggestionState
 from ._columns import SLOT_US, ActColumns
+from ._dead_letter import MAX_LETTER_BYTES, DeadLetter, kept_line
 from ._errors import (
     BusyError,
     ChildError,
@@ -30,6 +31,7 @@ from ._query import EventPage, EventQuery
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
+    "MAX_LETTER_BYTES",
     "NO_FACTS",
     "SLOT_US",
     "TRUE_STATES",
@@ -37,6 +39,7 @@ __all__ = [
     "ActColumns",
     "BusyError",
     "ChildError",
+    "DeadLetter",
     "Draft",
     "DraftError",
     "EngineError",
@@ -68,5 +71,6 @@ __all__ = [
     "as_object",
     "as_text",
     "as_whole",
+    "kept_line",
     "numeric_value",
 ]

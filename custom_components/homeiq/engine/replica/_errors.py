@@ -13,6 +13,9 @@ class Reason(StrEnum):
     BUCKET_NOT_FOUND = "bucket_not_found"
     NO_WRITE_ACCESS = "no_write_access"
     INVALID_URL = "invalid_url"
+    INVALID_CA = "invalid_ca"
+    NO_READ_ACCESS = "no_read_access"
+    NOT_STORED = "not_stored"
     UNKNOWN = "unknown"
 
 

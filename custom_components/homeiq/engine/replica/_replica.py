@@ -1,170 +1,217 @@
 """Follow a store into a bucket: read after the cursor, deliver, persist the cursor, go on."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 import logging
-import random
-from typing import Final, Protocol
+from typing import Final
 
 from ..model import EngineError, Event, ReplicaError
 from ..ports import Clock
-from ._delivery import TIMEOUT_S, Delivery
-from ._encoding import WINDOW, Encoded, LineEncoder
+from ._batch import Batch
+from ._breaker import PROBE, Backoff, CircuitBreaker, CircuitState
+from ._connection import TIMEOUT_S
+from ._delivery import Delivery
+from ._dispatch import Dispatcher, Outcome
+from ._encoding import keep_all
 from ._errors import InfluxError, Reason
-from ._settings import InfluxSettings
+from ._letters import letters_batch
+from ._rows import BATCH, NewRows, OldRows
+from ._settings import InfluxSettings, Layout
+from ._source import ReplicaSource
+from ._stats import Rate, ReplicaState, ReplicaStats
 
-BATCH: Final = 5000
 IDLE_S: Final = 5.0
 STOP_S: Final = 1.0
 
-_LONGEST_RETRY_AFTER_S: Final = 3600.0
-_PASSING: Final = frozenset({401, 403, 404, 408, 425, 429})
+_BACKOFF: Final = Backoff()
+_LETTERS: Final = 100
+_STATES: Final = {
+    Reason.INVALID_AUTH: ReplicaState.UNAUTHORIZED,
+    Reason.NO_WRITE_ACCESS: ReplicaState.UNAUTHORIZED,
+    Reason.NO_READ_ACCESS: ReplicaState.UNAUTHORIZED,
+    Reason.BUCKET_NOT_FOUND: ReplicaState.BUCKET_MISSING,
+}
 _LOGGER: Final = logging.getLogger(__name__)
-
-
-class EventSource(Protocol):
-    """Be what the replica follows; the store is one. Every method may raise EngineError."""
-
-    async def events_after(self, row_id: int, limit: int) -> Sequence[Event]:
-        """Return up to ``limit`` events with a greater row id, in the order of their ids."""
-        ...
-
-    async def last_row_id(self) -> int:
-        """Return the greatest row id, 0 for an empty store."""
-        ...
-
-    async def get_cursor(self, name: str) -> int | None:
-        """Return a named cursor, None if it was never set."""
-        ...
-
-    async def set_cursor(self, name: str, row_id: int) -> None:
-        """Persist a named cursor."""
-        ...
-
-
-class ReplicaState(StrEnum):
-    """Say what the replica is doing; ``refused`` is a batch that the server will not take, kept and tried again."""
-
-    STARTING = "starting"
-    FOLLOWING = "following"
-    RETRYING = "retrying"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaStats:
-    """Describe the replica.
-
-    ``cursor`` is the last row id that the server has acknowledged. ``sent`` (events) and ``bytes_sent`` (line protocol
-    before compression) count since the start, ``last_success`` is in microseconds UTC. ``last_error`` and
-    ``last_reason`` are None while all is well.
-    """
-
-    state: ReplicaState
-    cursor: int
-    lag_events: int
-    sent: int
-    bytes_sent: int
-    last_success: int | None
-    last_error: str | None
-    last_reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Wait longer from failure to failure, in seconds, with jitter so that several homes do not come back as one."""
-
-    first: float = 1.0
-    longest: float = 60.0
-
-    def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the seconds to wait after so many failures in a row; the server's Retry-After is a lower bound.
-
-        Between half the doubled delay and all of it, never below ``first``.
-        """
-        ceiling = min(self.longest, self.first * 2.0 ** min(failures, 30))
-        jittered = max(self.first, random.uniform(ceiling / 2, ceiling))  # noqa: S311
-        return max(jittered, min(retry_after or 0.0, _LONGEST_RETRY_AFTER_S))
 
 
 class _StoppingError(Exception):
     """Leave the loop: a stop was asked for while a request was under way."""
 
 
+def _nothing() -> None:
+    """Need no news."""
+
+
 class Replica:
     """Deliver every event of a source at least once, in row order, and remember how far.
 
-    The cursor moves only when the server has acknowledged a batch, so nothing is skipped: what the server refuses
-    stands still, shows as ``refused`` and is tried again. A batch that is delivered twice overwrites itself.
-    All methods run on one event loop.
+    The cursor moves only past what the server has acknowledged or what is kept as a dead letter, so nothing is
+    skipped. A batch that is delivered twice overwrites itself. All methods run on one event loop.
     """
 
     def __init__(
         self,
-        source: EventSource,
+        source: ReplicaSource,
         settings: InfluxSettings,
         clock: Clock,
         *,
-        name: str,
-        backoff: Backoff = Backoff(),
+        title: str,
+        keeps: Callable[[Event], bool] = keep_all,
+        on_change: Callable[[], None] = _nothing,
+        backoff: Backoff = _BACKOFF,
         timeout_s: float = TIMEOUT_S,
         idle_s: float = IDLE_S,
     ) -> None:
-        """Take what to follow and where to; ``name`` is the cursor's and must be stable, ``idle_s`` the longest rest."""
+        """Take what to follow and where to.
+
+        ``title`` names it in the log. ``keeps`` says which events are sent; it is called in a worker thread.
+        ``on_change`` is told when the state, the circuit or the dead letters have changed. ``idle_s`` is the longest
+        rest without a ``notify``.
+        """
         self._source = source
         self._settings = settings
         self._clock = clock
-        self._name = name
-        self._backoff = backoff
+        self._title = title
+        self._on_change = on_change
         self._idle_s = idle_s
         self._delivery = Delivery(settings, timeout_s=timeout_s)
+        self._dispatcher = Dispatcher(self._delivery, settings, clock, self._unless_stopped, title)
+        self._breaker = CircuitBreaker(backoff)
+        self._rows = NewRows(source, settings, title)
+        self._rows.keeps = keeps
+        self._resends: deque[OldRows] = deque()
+        # What was read and is not settled: of this resend, or of the new rows.
+        self._pending: deque[Batch] = deque()
+        self._resending: OldRows | None = None
+        self._stale = False
         self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
         self._task: asyncio.Task[object] | None = None
         # Held from reading a batch to persisting its cursor, so that a purge meets no batch half way.
         self._moving = asyncio.Lock()
-        self._encoder: LineEncoder | None = None
-        self._pending: Encoded | None = None
+        self._paused = False
         self._state = ReplicaState.STARTING
-        self._cursor = 0
-        self._last_row = 0
+        self._shown: tuple[object, ...] = ()
+        self._oldest_us: int | None = None
+        self._rate = Rate()
         self._sent = 0
-        self._bytes_sent = 0
+        self._dead_letters: int | None = None
         self._last_success: int | None = None
-        self._failures = 0
         self._failing_since = 0.0
         self._last_error: str | None = None
         self._last_reason: Reason | None = None
 
     @property
+    def acknowledges(self) -> bool:
+        """Return whether what was delivered is all there; a server that keeps numbers only is no second copy."""
+        return not self._settings.metrics_only
+
+    @property
     def stats(self) -> ReplicaStats:
         """Return the figures as of the last batch or attempt."""
+        rows = self._rows
         return ReplicaStats(
-            state=self._state,
-            cursor=self._cursor,
-            lag_events=max(0, self._last_row - self._cursor),
+            state=self._visible_state(),
+            circuit=self._breaker.state,
+            cursor=rows.cursor,
+            lag_events=max(0, rows.last_row - rows.cursor),
+            lag_s=self._age_s(self._oldest_us),
+            points_per_s=self._rate.per_second(self._clock.monotonic()),
             sent=self._sent,
-            bytes_sent=self._bytes_sent,
+            bytes_sent=self._dispatcher.bytes_sent,
+            dead_letters=self._dead_letters or 0,
+            unverified=self._dispatcher.unverified,
             last_success=self._last_success,
             last_error=self._last_error,
             last_reason=self._last_reason,
         )
 
     async def fresh_stats(self) -> ReplicaStats:
-        """Return the figures with the lag as of now; raises the source's errors."""
-        cursor = self._cursor or await self._source.get_cursor(self._name) or 0
+        """Return the figures with lag and dead letters as of now; raises the source's errors."""
         last_row = await self._source.last_row_id()
-        return replace(self.stats, cursor=cursor, lag_events=max(0, last_row - cursor))
+        cursor = self._rows.cursor or await self._source.cursor() or 0
+        waiting = await self._source.events_after(cursor, 1) if last_row > cursor else ()
+        self._dead_letters = await self._source.dead_letter_count()
+        return replace(
+            self.stats,
+            cursor=cursor,
+            lag_events=max(0, last_row - cursor),
+            lag_s=self._age_s(waiting[0].time_us if waiting else None),
+        )
 
     def notify(self) -> None:
         """Say that the source has new events; cheap, call it after each commit."""
         self._news.set()
+
+    def pause(self) -> None:
+        """Send nothing more until ``resume``; a request under way is not broken off. Events wait in the source."""
+        self._paused = True
+        self._tell()
+
+    def resume(self) -> None:
+        """Go on after a pause, or try again at once after a failure."""
+        self._paused = False
+        self._news.set()
+        self._hurry.set()
+        self._tell()
+
+    def use_filter(self, keeps: Callable[[Event], bool]) -> None:
+        """Send what this keeps from now on; what was left out before stays out until a resend."""
+        self._rows.keeps = keeps
+        self._stale = True
+
+    async def resend(self, start_us: int, end_us: int) -> int:
+        """Send all settled events with start <= time < end once more, before new ones; return how many there are.
+
+        Those that the filter or the start point leaves out are among the count, and still not sent. A resend that is
+        not finished when the replica stops is forgotten. Raises the source's errors.
+        """
+        last_row = self._rows.cursor or await self._source.cursor() or 0
+        count = await self._source.count_in(start_us, end_us, last_row)
+        if count:
+            self._resends.append(OldRows(self._source, self._settings, start_us, end_us, last_row))
+            self._news.set()
+        return count
+
+    async def retry_dead_letters(self) -> tuple[int, int]:
+        """Send all dead letters again; return how many were delivered and how many were refused again.
+
+        Raises InfluxError if the server cannot be used now, and the source's errors; what was delivered until then is
+        no longer a dead letter.
+        """
+        async with self._moving:
+            await self._rows.look()
+            self._drop_if(await self._rows.take_up())
+            delivered = refused = after = 0
+            while letters := await self._source.dead_letters(after, _LETTERS):
+                after = letters[-1].id or 0
+                pending = deque([await letters_batch(self._source, self._settings, letters)])
+                ids = {letter.event_id: letter.id for letter in letters}
+                while pending:
+                    outcome = await self._dispatcher.step(pending, BATCH)
+                    if outcome is None:
+                        continue
+                    dead = {letter.event_id for letter in outcome.dead}
+                    gone = [line.event_id for line in outcome.batch.lines if line.event_id not in dead]
+                    await self._source.advance(self._rows.cursor, outcome.dead)
+                    await self._source.delete_dead_letters([id_ for row in gone if (id_ := ids[row]) is not None])
+                    delivered, refused = delivered + len(gone), refused + len(dead)
+            await self._count_letters()
+            return delivered, refused
+
+    async def purge_entity(self, entity_id: str) -> None:
+        """Delete an entity's points from the bucket; purge the source first. Raises ReplicaError."""
+        async with self._moving:
+            # What was encoded may hold the entity; it is read anew, and by then the source has forgotten it.
+            self._drop()
+            await asyncio.to_thread(self._delete, entity_id)
+            self._dead_letters = None
 
     async def run(self) -> None:
         """Follow until stopped; only cancellation ends it otherwise."""
@@ -174,7 +221,7 @@ class Replica:
             while not self._stopping.is_set():
                 await self._go_on()
         except _StoppingError:
-            _LOGGER.debug("Replica %s stopped with a request under way; it will be repeated", self._name)
+            _LOGGER.debug("Replica %s stopped with a request under way; it will be repeated", self._title)
         finally:
             self._delivery.close()
             self._state = ReplicaState.STOPPED
@@ -184,6 +231,7 @@ class Replica:
         """Stop within a second, without waiting for a request under way: its batch is delivered again next time."""
         self._stopping.set()
         self._news.set()
+        self._hurry.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await self._ended.wait()
@@ -195,88 +243,124 @@ class Replica:
         self._delivery.close()
         self._state = ReplicaState.STOPPED
 
-    async def purge_entity(self, entity_id: str) -> None:
-        """Delete an entity's points from the bucket; purge the source first. Raises ReplicaError."""
-        async with self._moving:
-            # What was encoded may hold the entity; it is read anew, and by then the source has forgotten it.
-            self._pending = self._encoder = None
-            await asyncio.to_thread(self._delivery.delete, entity_id)
-
     async def _go_on(self) -> None:
-        """Move one batch and rest as its outcome asks for."""
+        """Move one piece and rest as its outcome asks for."""
         # Cleared before reading: news that come while a batch is under way must not be slept over.
         self._news.clear()
+        self._hurry.clear()
+        if self._paused:
+            await _wait(self._news, self._idle_s)
+            return
+        self._breaker.begin()
         try:
             moved = await self._move()
-        except EngineError as err:
-            await _wait(self._stopping, self._failed(err))
         except _StoppingError:
             raise
         except Exception as err:  # noqa: BLE001
             # The loop's boundary: whatever it is, the store keeps the events and the next attempt may pass.
-            await _wait(self._stopping, self._failed(err))
+            await _wait(self._hurry, self._failed(err))
         else:
             self._succeeded()
             if not moved:
                 await _wait(self._news, self._idle_s)
 
     async def _move(self) -> bool:
-        """Deliver one batch; return False if there was nothing to deliver."""
+        """Settle one piece, or take it apart; return False if there is nothing to deliver."""
         async with self._moving:
-            self._last_row = await self._source.last_row_id()
-            if self._encoder is not None and self._cursor == self._last_row:
+            if self._dead_letters is None:
+                await self._count_letters()
+            if self._stale:
+                self._drop()
+            if self._pending and self._resending is None:
+                # Another store may have taken the place of the one that this was read from.
+                await self._rows.look()
+                self._drop_if(await self._rows.take_up())
+            if not self._pending and not await self._fill():
                 return False
-            encoder = await self._take_up()
-            if self._pending is None:
-                events = await self._source.events_after(self._cursor, BATCH)
-                if not events:
-                    # The newest rows were purged.
-                    self._last_row = self._cursor
-                    return False
-                # An encoder that was interrupted has counted rows that it will see again.
-                self._encoder = None
-                self._pending = await asyncio.to_thread(encoder.encode, events)
-                self._encoder = encoder
-            batch = self._pending
-            await self._unless_stopped(self._delivery.write, batch.body)
-            await self._source.set_cursor(self._name, batch.last_id)
-            self._pending = None
-            self._cursor = batch.last_id
-            self._sent += batch.events
-            self._bytes_sent += len(batch.body)
-            self._last_success = self._clock.now_us()
+            max_lines = PROBE if self._breaker.state is CircuitState.HALF_OPEN else BATCH
+            outcome = await self._dispatcher.step(self._pending, max_lines)
+            if outcome is not None:
+                await self._settle(outcome)
             return True
 
-    async def _take_up(self) -> LineEncoder:
-        """Take up the persisted cursor, with an encoder that knows the rows before it.
+    async def _fill(self) -> bool:
+        """Read the next batch: of a resend, else of what is new; return False if there is none."""
+        idle = await self._rows.look()
+        while self._resends:
+            batch = await self._resends[0].batch(self._rows.keeps)
+            if batch is not None:
+                self._resending = self._resends[0]
+                self._pending.append(batch)
+                return True
+            self._resends.popleft()
+        self._resending = None
+        if idle:
+            self._oldest_us = None
+            return False
+        await self._rows.take_up()
+        batch = await self._rows.batch()
+        if batch is None:
+            # The newest rows were purged.
+            self._rows.last_row = self._rows.cursor
+            self._oldest_us = None
+            return False
+        self._pending.append(batch)
+        self._oldest_us = batch.lines[0].time_us if batch.lines else None
+        return True
 
-        Read every time: a store that was damaged and begun anew has lost the cursor and counts its rows from 1.
-        """
-        cursor = await self._source.get_cursor(self._name) or 0
-        if cursor > self._last_row:
-            _LOGGER.info(
-                "The store is not the one that the replica of %s followed: it starts over", self._settings.bucket
-            )
-            cursor = 0
-        if self._encoder is not None and cursor == self._cursor:
-            return self._encoder
-        self._pending = None
-        self._cursor = cursor
-        encoder = LineEncoder(self._settings.home)
-        before = await self._source.events_after(max(0, cursor - WINDOW), WINDOW)
-        encoder.prime([event for event in before if event.id is not None and event.id <= cursor])
-        self._encoder = encoder
-        return encoder
+    async def _settle(self, outcome: Outcome) -> None:
+        """Persist what is settled."""
+        if self._resending is not None:
+            if outcome.dead:
+                await self._source.advance(self._rows.cursor, outcome.dead)
+        else:
+            await self._source.advance(outcome.batch.last_id, outcome.dead)
+            self._rows.cursor = outcome.batch.last_id
+            rest = self._pending[0].lines if self._pending else ()
+            self._oldest_us = rest[0].time_us if rest else None
+        if outcome.dead:
+            await self._count_letters()
+        if points := len(outcome.batch.lines) - len(outcome.dead):
+            self._sent += points
+            self._rate.add(points, self._clock.monotonic())
+            self._last_success = self._clock.now_us()
 
-    async def _unless_stopped(self, function: Callable[[bytes], None], body: bytes) -> None:
+    def _drop_if(self, void: bool) -> None:
+        if void:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Forget what was read: it is read again after the cursor."""
+        self._stale = False
+        self._pending.clear()
+        self._rows.forget()
+        for resend in self._resends:
+            resend.forget()
+
+    def _delete(self, entity_id: str) -> None:
+        """Delete an entity's points; blocks."""
+        quoted = entity_id.replace("\\", "\\\\").replace('"', '\\"')
+        if self._settings.metrics_only:
+            self._delivery.delete_metrics(f'{{entity_id="{quoted}"}}')
+            return
+        self._delivery.delete(f'entity_id="{quoted}"')
+        if self._settings.layout is Layout.CORE:
+            domain, _, name = quoted.partition(".")
+            self._delivery.delete(f'domain="{domain}" AND entity_id="{name}"')
+
+    async def _count_letters(self) -> None:
+        self._dead_letters = await self._source.dead_letter_count()
+        self._tell()
+
+    async def _unless_stopped[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a thread; raises _StoppingError, leaving the thread alone, if the replica is stopped."""
-        work = asyncio.ensure_future(asyncio.to_thread(function, body))
+        work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise _StoppingError
-            work.result()
+            return work.result()
         finally:
             stop.cancel()
             work.cancel()
@@ -284,39 +368,51 @@ class Replica:
 
     def _failed(self, err: Exception) -> float:
         """Note a failure, warn at the first in a row and of another kind, and return the seconds to wait."""
-        retry_after = err.retry_after if isinstance(err, ReplicaError) else None
-        status = err.status if isinstance(err, ReplicaError) else None
-        refused = status is not None and 400 <= status < 500 and status not in _PASSING
-        self._state = ReplicaState.REFUSED if refused else ReplicaState.RETRYING
-        self._last_error = str(err) or type(err).__name__
         before = self._last_reason
+        self._last_error = str(err) or type(err).__name__
         self._last_reason = err.reason if isinstance(err, InfluxError) else Reason.UNKNOWN
-        if not self._failures:
+        self._state = _STATES.get(self._last_reason, ReplicaState.RETRYING)
+        if not self._breaker.failures:
             self._failing_since = self._clock.monotonic()
         if self._last_reason is not before:
             known = isinstance(err, EngineError)
             _LOGGER.warning(
-                "Replica of %s fails; events wait in the store and are delivered later: %s",
-                self._settings.bucket,
+                "Replica %s fails; events wait in the store and are delivered later: %s",
+                self._title,
                 self._last_error,
                 exc_info=None if known else err,
             )
-        delay = self._backoff.delay(self._failures, retry_after)
-        self._failures += 1
+        retry_after = err.retry_after if isinstance(err, ReplicaError) else None
+        delay = self._breaker.failed(retry_after, refused=self._state is not ReplicaState.RETRYING)
+        self._tell()
         return delay
 
     def _succeeded(self) -> None:
         """Note that an attempt passed, and say so after a failure."""
-        if self._failures:
+        if self._breaker.failures:
             _LOGGER.info(
-                "Replica of %s is back after %.0f s and %d attempts",
-                self._settings.bucket,
+                "Replica %s is back after %.0f s and %d attempts",
+                self._title,
                 self._clock.monotonic() - self._failing_since,
-                self._failures,
+                self._breaker.failures,
             )
+        self._breaker.succeeded()
         self._state = ReplicaState.FOLLOWING
-        self._failures = 0
         self._last_error = self._last_reason = None
+        self._tell()
+
+    def _visible_state(self) -> ReplicaState:
+        return ReplicaState.PAUSED if self._paused and self._state is not ReplicaState.STOPPED else self._state
+
+    def _age_s(self, time_us: int | None) -> float:
+        return 0.0 if time_us is None else max(0.0, (self._clock.now_us() - time_us) / 1e6)
+
+    def _tell(self) -> None:
+        """Tell of a change, if there is one."""
+        shown = (self._visible_state(), self._breaker.state, self._dead_letters, self._last_reason)
+        if shown != self._shown:
+            self._shown = shown
+            self._on_change()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

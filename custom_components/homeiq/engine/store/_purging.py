@@ -87,6 +87,9 @@ async def purge_entity(connection: aiosqlite.Connection, entity_id: str) -> tupl
                 (entity_id,),
             )
             await connection.execute("DELETE FROM actors WHERE key = ?", (entity_id,))
+            await connection.execute(
+                "DELETE FROM dead_letters WHERE entity IN (SELECT id FROM entities WHERE key = ?)", (entity_id,)
+            )
             await connection.execute("DELETE FROM entities WHERE key = ?", (entity_id,))
             for table in _REFERENCES:
                 await connection.execute(f"DELETE FROM {table} WHERE id NOT IN ({_used(table)})")
@@ -122,6 +125,8 @@ async def _remove_mentions(connection: aiosqlite.Connection, entity_id: str) -> 
         ("actors", "key"),
         ("events", "state"),
         ("events", "old_state"),
+        ("dead_letters", "line"),
+        ("dead_letters", "words"),
     ):
         rows = await connection.execute_fetchall(
             f"SELECT id, {column} FROM {table} WHERE instr({column}, ?) > 0", (entity_id,)

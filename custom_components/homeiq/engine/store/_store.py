@@ -166,24 +166,6 @@ class Store(EventSink, HistoryReader):
         await self.open()
         return self._next_id - 1
 
-    async def get_cursor(self, name: str) -> int | None:
-        """Return how far a follower of the store has come, None if it never was here."""
-        async with self.reader() as reader:
-            rows = await reader.execute_fetchall("SELECT row_id FROM cursors WHERE name = ?", (name,))
-        return next((int(row[0]) for row in rows), None)
-
-    async def set_cursor(self, name: str, row_id: int) -> None:
-        """Remember how far a follower of the store has come."""
-        await self._execute(
-            "INSERT INTO cursors (name, row_id) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET row_id = excluded.row_id",
-            (name, row_id),
-        )
-
-    async def delete_cursor(self, name: str) -> None:
-        """Forget a follower of the store."""
-        await self._execute("DELETE FROM cursors WHERE name = ?", (name,))
-
     async def get_meta(self, name: str) -> str | None:
         """Return a remembered text, None if there is none of this name."""
         async with self.reader() as reader:
