@@ -17,6 +17,7 @@ from tests.servers.face_process import FaceProcess
 
 _HERE: Final = Path(__file__).parent
 _CORE: Final = ("core_v1", "core_v2")
+_LAYOUTS: Final = {"homeiq": "lean", "homeiq_core_layout": "core"}
 _DAY_S: Final = 86_400.0
 # The events of this domain meet a field of another type on the server, which refuses them for ever.
 _REFUSED: Final = "weather"
@@ -116,21 +117,21 @@ def summary(runs: dict[str, list[Json]], outage: Json) -> Json:
 
 def table(answer: Json) -> str:
     """Return the answer for people."""
-    names = ("homeiq", *_CORE)
+    names = (*_LAYOUTS, *_CORE)
     lag, core = answer["lag_ms"], answer["core_outage"]
     rows = [
         ("", *names),
         ("points/s", *(f"{answer['points_per_s'][name]:g}" for name in names)),
         ("CPU per point, µs", *(f"{answer['cpu_us'][name]:g}" for name in names)),
         ("peak memory added, MB", *(f"{answer['memory_mb'][name]:g}" for name in names)),
-        (f"outage of {answer['outage_s']:g} s: lost", f"{answer['lost']}", f"{core['lost']}", ""),
-        ("  of events sent", f"{answer['sent']}", f"{core['sent']}", ""),
-        ("  loop lag p99, ms", f"{lag['homeiq']['p99']:.3g}", f"{lag['core']['p99']:.3g}", ""),
-        ("  caught up after, s", f"{answer['catch_up_s']:g}", "", ""),
-        ("  duplicates", f"{answer['duplicates']}", "", ""),
-        ("  dead letters, of them wrong", f"{answer['dead_letters']}, {answer['dead_letters_wrong']}", "", ""),
+        (f"outage of {answer['outage_s']:g} s: lost", f"{answer['lost']}", "", f"{core['lost']}", ""),
+        ("  of events sent", f"{answer['sent']}", "", f"{core['sent']}", ""),
+        ("  loop lag p99, ms", f"{lag['homeiq']['p99']:.3g}", "", f"{lag['core']['p99']:.3g}", ""),
+        ("  caught up after, s", f"{answer['catch_up_s']:g}"),
+        ("  duplicates", f"{answer['duplicates']}"),
+        ("  dead letters, of them wrong", f"{answer['dead_letters']}, {answer['dead_letters_wrong']}"),
     ]
-    lines = [f"{first:36}{''.join(f'{cell:>14}' for cell in cells)}" for first, *cells in rows]
+    lines = [f"{first:36}{''.join(f'{cell:>20}' for cell in cells)}" for first, *cells in rows]
     lines.append("")
     lines += [
         f"{name:36}{item['value']:>14g}  {item['goal']:>10}  {'met' if item['met'] else 'MISSED'}"
@@ -141,16 +142,18 @@ def table(answer: Json) -> str:
 
 def _drain(folder: Path, server: FaceProcess, filled: Path, size: Size, repeat: int) -> dict[str, list[Json]]:
     """Drain in turn, so that a busy minute hits all; each into an empty bucket."""
-    runs: dict[str, list[Json]] = {"homeiq": [], **{name: [] for name in _CORE}}
+    runs: dict[str, list[Json]] = {name: [] for name in (*_LAYOUTS, *_CORE)}
     numbers = count(1)
     for number in range(1, repeat + 1):
-        log(f"run {number} of {repeat}: homeiq")
-        job: Json = {
-            "path": str(filled),
-            "server": _bucket(server, f"drain-{next(numbers)}"),
-            "name": f"bench-{number}",
-        }
-        runs["homeiq"].append(run_child(_HERE / "drain_child.py", job, timeout_s=300))
+        for name, layout in _LAYOUTS.items():
+            log(f"run {number} of {repeat}: {name}")
+            job: Json = {
+                "path": str(filled),
+                "server": _bucket(server, f"drain-{next(numbers)}"),
+                "name": f"{name}-{number}",
+                "layout": layout,
+            }
+            runs[name].append(run_child(_HERE / "drain_child.py", job, timeout_s=300))
         for name in _CORE:
             log(f"run {number} of {repeat}: {name}")
             job = {

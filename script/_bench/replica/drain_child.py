@@ -1,6 +1,6 @@
 """Measure HomeIQ's replica draining a store, in a process of its own, without Home Assistant.
 
-Job: {path, server: {...}, name}.
+Job: {path, server: {...}, name, layout}.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _POLL_S: Final = 0.005
 
 async def drain(job: Json) -> Json:
     """Follow the store from its first event to its last; ``cpu_us`` is CPU time of the process per point."""
-    settings = make_settings(job["server"])
+    settings = make_settings(job["server"], job["layout"])
     # Imports the client, as a home has it that runs.
     await check_connection(settings)
     store = Store(Path(job["path"]), SystemClock())

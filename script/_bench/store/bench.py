@@ -30,7 +30,7 @@ _KEYS: Final = """
       day_of_all_columns             the same as mining reads them: state changes in arrays
   purge {events, events_per_s, append_ms: {p50, p99, max}}
       deleting the oldest events, orphaned texts and payloads included; what an append waits meanwhile
-  roll_ups {events, events_per_s, buckets, append_ms: {p50, p99, max}}   the same for the roll-ups, hourly and daily
+  roll_ups {events, events_per_s, append_ms: {p50, p99, max}}   the same for the roll-ups, hourly and daily
   goals {NAME: {value, goal, met}}
       lookup_p95_ms          the worse of entity_lookup and device_lookup
       entity_last_day_p95_ms, page_p95_ms (the worst of page_*), day_of_all_p95_ms (of day_of_all_columns),
@@ -77,7 +77,7 @@ def summary(runs: Sequence[Json]) -> Json:
     }
     pages = [item["p95"] for name, item in queries.items() if name.startswith(_PAGE)]
     lookups = [queries["entity_lookup"]["p95"], queries["device_lookup"]["p95"]]
-    upkeep: Json = {name: _upkeep(first[name]) for name in ("purge", "roll_ups") if name in first}
+    upkeep: Json = {name: _upkeep(first[name]) for name in ("purge", "roll_ups")}
     return {
         **{name: first[name] for name in ("events", "days", "bytes_per_event", "built_events_per_s", "open_ms")},
         "queries": queries,
@@ -109,7 +109,7 @@ def table(answer: Json) -> str:
         f"{name:10}{answer[name]['events_per_s']:>12,.0f} events/s; an append meanwhile: p50 {wait['p50']:g} ms, "
         f"p99 {wait['p99']:g} ms, max {wait['max']:g} ms"
         for name in ("purge", "roll_ups")
-        if name in answer and (wait := answer[name]["append_ms"])
+        if (wait := answer[name]["append_ms"])
     ]
     lines.append("")
     lines += [

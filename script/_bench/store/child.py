@@ -4,6 +4,7 @@ Job: {path, maintained}; the answer's keys are told by `script/bench --help`.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import closing
 from dataclasses import replace
 import json
@@ -14,6 +15,7 @@ import sqlite3
 import sys
 import time
 from typing import Final
+from zoneinfo import ZoneInfo
 
 if not __package__:  # Run by path.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -22,14 +24,15 @@ from _bench.common import Json
 from _bench.engine import SystemClock
 from _bench.store.queries import DAY_US, Home, Question, questions
 from homeiq_engine.model import Event, EventKind, Origin
-from homeiq_engine.store import Store, read_acts
+from homeiq_engine.store import RollUps, Store, read_acts
 
 _DAYS_AS_COLUMNS: Final = 5
 _APPEND_GAP_S: Final = 0.02
+_ZONE: Final = ZoneInfo("Europe/Berlin")
 
 
 async def measure(job: Json) -> Json:
-    """Open the store, ask it everything, then delete the oldest events from it."""
+    """Open the store, ask it everything, then roll its newest events up and delete its oldest."""
     path = Path(job["path"])
     home = _home_of(path)
     store = Store(path, SystemClock())
@@ -39,10 +42,16 @@ async def measure(job: Json) -> Json:
     try:
         asked = {name: await _ask(store, home, question) for name, question in questions().items()}
         columns = await _columns(path, home)
-        purge = await _purge(store, home, job["maintained"])
+        roll_ups = await _upkeep(store, _roll_up(store, job["maintained"]))
+        purge = await _upkeep(store, _purge(store, home, job["maintained"]))
     finally:
         await store.close()
-    return {"open_ms": open_ms, "queries": {**asked, "day_of_all_columns": columns}, "purge": purge}
+    return {
+        "open_ms": open_ms,
+        "queries": {**asked, "day_of_all_columns": columns},
+        "purge": purge,
+        "roll_ups": roll_ups,
+    }
 
 
 async def _ask(store: Store, home: Home, question: Question) -> Json:
@@ -78,19 +87,30 @@ async def _columns(path: Path, home: Home) -> Json:
     return {"ms": sorted(times), "rows": most}
 
 
-async def _purge(store: Store, home: Home, count: int) -> Json:
-    """Delete the oldest events while somebody appends; return rows/s and what an append waited."""
-    # One event a second.
-    before_us = home.start_us + count * 1_000_000
+async def _purge(store: Store, home: Home, count: int) -> int:
+    """Delete the oldest events; a home has one a second."""
+    return await store.purge_before(home.start_us + count * 1_000_000)
+
+
+async def _roll_up(store: Store, count: int) -> int:
+    """Roll the newest events up, as if all before them had been; return how many there were."""
+    last = await store.last_row_id()
+    await store.set_meta("rollup_cursor", str(last - count))
+    await RollUps(store, lambda: _ZONE).update(SystemClock().now_us())
+    return count
+
+
+async def _upkeep(store: Store, work: Awaitable[int]) -> Json:
+    """Do some upkeep while somebody appends; return events/s and what an append waited."""
     waits: list[float] = []
     done = asyncio.Event()
     appending = asyncio.create_task(_append(store, waits, done))
     before = time.perf_counter()
-    deleted = await store.purge_before(before_us)
+    events = await work
     spent = time.perf_counter() - before
     done.set()
     await appending
-    return {"events": deleted, "events_per_s": deleted / spent, "append_ms": sorted(waits)}
+    return {"events": events, "events_per_s": events / spent, "append_ms": sorted(waits)}
 
 
 async def _append(store: Store, waits: list[float], done: asyncio.Event) -> None:

@@ -23,11 +23,13 @@ from ._event import (
     EventKind,
     Origin,
     RawEvent,
+    decimal_value,
     numeric_value,
 )
 from ._habit import Evidence, Habit, HabitKind, MiningResult, Rejection
 from ._json import Json, as_list, as_number, as_object, as_text, as_whole
 from ._query import EventPage, EventQuery
+from ._rollup import RollUp, RollUpQuery, Span
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
@@ -60,6 +62,9 @@ __all__ = [
     "RawEvent",
     "Rejection",
     "ReplicaError",
+    "RollUp",
+    "RollUpQuery",
+    "Span",
     "StoreDamagedError",
     "StoreError",
     "StoreNewerError",
@@ -71,6 +76,7 @@ __all__ = [
     "as_object",
     "as_text",
     "as_whole",
+    "decimal_value",
     "kept_line",
     "numeric_value",
 ]

@@ -46,6 +46,11 @@ def numeric_value(state: str | None) -> float | None:
         return 1.0
     if state in _FALSE_STATES:
         return 0.0
+    return decimal_value(state)
+
+
+def decimal_value(state: str) -> float | None:
+    """Return a state that is a finite decimal as a number, None for any other, two-valued states included."""
     try:
         value = float(state)
     except ValueError:

@@ -5,6 +5,7 @@ from ._follower import MAX_DEAD_LETTERS, Follower, cursors
 from ._integrity import remove_files
 from ._migrations import SCHEMA_VERSION
 from ._reading import MAX_LIMIT
+from ._rollup import RollUps
 from ._store import Store, StoreStats
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "MAX_LIMIT",
     "SCHEMA_VERSION",
     "Follower",
+    "RollUps",
     "Store",
     "StoreStats",
     "cursors",

@@ -4,17 +4,15 @@ Rows stream through SQLite's cursor into flat arrays, so a month of a busy home 
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from itertools import batched
 from pathlib import Path
 import sqlite3
 from typing import Final
-from urllib.parse import quote
 
 from ..model import SLOT_US, ActColumns, EventKind, Origin
 from ._codes import KIND_TO_CODE, ORIGIN_TO_CODE
-from ._connection import to_store_error
+from ._connection import reading
 from ._rows import OLD_STATE_JOIN, STATE_JOIN
 from ._times import EPOCH_US, to_column
 
@@ -56,7 +54,7 @@ def read_acts(path: Path, start_us: int, end_us: int, domains: Sequence[str]) ->
     Reads one snapshot, read-only, and blocks meanwhile: for a child process or a thread. Raises StoreError if the file
     cannot be read or holds no store.
     """
-    with _reading(path) as connection:
+    with reading(path) as connection:
         wanted = frozenset(domains)
         names = {
             row_id: key
@@ -91,17 +89,6 @@ def read_acts(path: Path, start_us: int, end_us: int, domains: Sequence[str]) ->
         outage_end_us=ends,
         entity_count=entity_count,
     )
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a read-only snapshot; raises StoreError for whatever SQLite objects to inside."""
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, autocommit=True)) as connection:
-            connection.execute("BEGIN")
-            yield connection
-    except sqlite3.Error as err:
-        raise to_store_error(err) from err
 
 
 def _read_states(

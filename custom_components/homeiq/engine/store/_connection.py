@@ -1,7 +1,7 @@
 """Open and close aiosqlite connections, and translate SQLite's errors."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 import errno
 from pathlib import Path
 import sqlite3
@@ -70,6 +70,26 @@ def translated() -> Iterator[None]:
     except _ABOUT_THE_DATA:
         raise
     except (sqlite3.Error, OSError) as err:
+        raise to_store_error(err) from err
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a read-only snapshot, for a thread or another process; raises sqlite3.Error."""
+    with closing(
+        sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, autocommit=True, timeout=BUSY_TIMEOUT_MS / 1000)
+    ) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a read-only snapshot; raises StoreError for whatever SQLite objects to inside."""
+    try:
+        with snapshot(path) as connection:
+            yield connection
+    except sqlite3.Error as err:
         raise to_store_error(err) from err
 
 

@@ -84,6 +84,41 @@ MIGRATIONS: Final[Sequence[Migration]] = (
             )""",
         ),
     ),
+    Migration(
+        version=3,
+        name="roll-ups",
+        statements=(
+            # start and until are as at in events; until is NULL for hours (span 0). low to rise are NULL where no number
+            # was in force. states is JSON, microseconds by state. state, number and peak are what the next bucket goes on
+            # from, see _rollup_fold.py. last_event tells whether all events that were counted are still there.
+            """CREATE TABLE rollups (
+                entity INTEGER NOT NULL,
+                span INTEGER NOT NULL,
+                start INTEGER NOT NULL,
+                until INTEGER,
+                events INTEGER NOT NULL,
+                changes INTEGER NOT NULL,
+                low REAL,
+                high REAL,
+                mean REAL,
+                rise REAL,
+                states TEXT,
+                state TEXT,
+                number REAL,
+                peak REAL,
+                last_event INTEGER NOT NULL,
+                PRIMARY KEY (entity, span, start)
+            ) WITHOUT ROWID""",
+            # Buckets that have events, or a state to begin with, that their roll-up does not know of yet.
+            """CREATE TABLE rollup_due (
+                entity INTEGER NOT NULL,
+                span INTEGER NOT NULL,
+                start INTEGER NOT NULL,
+                until INTEGER NOT NULL,
+                PRIMARY KEY (entity, span, start)
+            ) WITHOUT ROWID""",
+        ),
+    ),
 )
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version
 

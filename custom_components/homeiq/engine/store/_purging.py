@@ -12,6 +12,8 @@ from ._writing import add_counters
 
 STEP_ROWS: Final = 2_000
 PURGED: Final = "**PURGED**"
+# Who computes roll-ups puts a token here, and writes nothing once it is gone.
+ROLLUP_TOKEN: Final = "rollup_token"  # noqa: S105 - no secret
 # Pages given back to the disk at a time, 4 KiB each.
 _VACUUM_PAGES: Final = 1_000
 _REFERENCES: Final = {
@@ -82,6 +84,12 @@ async def purge_entity(connection: aiosqlite.Connection, entity_id: str) -> tupl
             cursor = await connection.execute(
                 "DELETE FROM events WHERE entity IN (SELECT id FROM entities WHERE key = ?)", (entity_id,)
             )
+            for table in ("rollups", "rollup_due"):
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE entity IN (SELECT id FROM entities WHERE key = ?)", (entity_id,)
+                )
+            # A roll-up that is being computed from what was read before may hold a mention, or be the entity's own.
+            await connection.execute("DELETE FROM meta WHERE name = ?", (ROLLUP_TOKEN,))
             await connection.execute(
                 "UPDATE events SET responsible = NULL WHERE responsible IN (SELECT id FROM actors WHERE key = ?)",
                 (entity_id,),
@@ -140,4 +148,19 @@ async def _remove_mentions(connection: aiosqlite.Connection, entity_id: str) -> 
                 # These are unique. A payload's hash stays: what it was the hash of is never asked for again.
                 cleaned = f"{cleaned} #{row_id}"
             await connection.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (cleaned, row_id))
+    await _remove_rolled_up(connection, entity_id, mention)
     return changed
+
+
+async def _remove_rolled_up(connection: aiosqlite.Connection, entity_id: str, mention: re.Pattern[str]) -> None:
+    """Replace the entity's id in states that other entities' roll-ups hold."""
+    rows = await connection.execute_fetchall(
+        "SELECT entity, span, start, state, states FROM rollups WHERE instr(state, ?1) > 0 OR instr(states, ?1) > 0",
+        (entity_id,),
+    )
+    for entity, span, start, *texts in rows:
+        cleaned = [None if text is None else mention.sub(PURGED, text) for text in texts]
+        await connection.execute(
+            "UPDATE rollups SET state = ?, states = ? WHERE entity = ? AND span = ? AND start = ?",
+            (*cleaned, entity, span, start),
+        )
