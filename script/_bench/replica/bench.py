@@ -188,7 +188,7 @@ def _outage(folder: Path, server: FaceProcess, size: Size) -> Json:
         server.start()
         back = time.time()
         answer, core_answer = homeiq.answer(300), core.answer(300)
-    differences = compare(Path(answer["path"]), server, ours["bucket"], frozenset({_REFUSED}))
+    differences = compare(Path(answer["path"]), server, ours["bucket"], answer["rows"], frozenset({_REFUSED}))
     waiting, catch_up_s = _catch_up(answer["samples"], back)
     return {
         "outage_s": significant(back - away),

@@ -29,14 +29,17 @@ class Differences:
     dead_letters_wrong: int
 
 
-def compare(path: Path, server: FaceProcess, bucket: str, refused: frozenset[str] = frozenset()) -> Differences:
-    """Compare by entity and microsecond, each as often as it is there.
+def compare(
+    path: Path, server: FaceProcess, bucket: str, last_row: int, refused: frozenset[str] = frozenset()
+) -> Differences:
+    """Compare events up to a row id by entity and microsecond, each as often as it is there.
 
     ``refused`` are the domains whose events the server refuses: exactly these must be dead letters.
     """
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
         rows = connection.execute(
-            "SELECT e.id, e.at, n.key FROM events AS e LEFT JOIN entities AS n ON n.id = e.entity"
+            "SELECT e.id, e.at, n.key FROM events AS e LEFT JOIN entities AS n ON n.id = e.entity WHERE e.id <= ?",
+            (last_row,),
         ).fetchall()
         dead = {row[0] for row in connection.execute("SELECT event FROM dead_letters")}
     stored: Counter[Identity] = Counter((at + _EPOCH_US, entity) for row_id, at, entity in rows if row_id not in dead)

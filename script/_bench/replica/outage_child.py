@@ -82,9 +82,18 @@ async def measure(job: Json) -> Json:
         forget_peak()
         lag = await steady(sender, changes, job["rate"])
         await _caught_up(keeper)
+        # What the home itself stores when it stops waits for its next start.
+        rows = keeper.replica.stats.cursor
         sampling.cancel()
         memory_mb = peak_mb()
-    return {"sent": sender.sent, "lag_ms": lag, "samples": samples, "memory_mb": memory_mb, "path": str(keeper.path)}
+    return {
+        "sent": sender.sent,
+        "lag_ms": lag,
+        "samples": samples,
+        "memory_mb": memory_mb,
+        "path": str(keeper.path),
+        "rows": rows,
+    }
 
 
 async def _sample(keeper: ReplicatedHome, samples: list[tuple[float, int, int]]) -> None:
