@@ -89,7 +89,8 @@ async def _columns(path: Path, home: Home) -> Json:
 
 async def _purge(store: Store, home: Home, count: int) -> int:
     """Delete the oldest events; a home has one a second."""
-    return await store.purge_before(home.start_us + count * 1_000_000)
+    deleted: int = await store.purge_before(home.start_us + count * 1_000_000)
+    return deleted
 
 
 async def _roll_up(store: Store, count: int) -> int:

@@ -29,9 +29,7 @@ class Writer:
 
     def __init__(self, program: Path, *arguments: str) -> None:
         """Start it and wait until something is confirmed."""
-        self._process = subprocess.Popen(
-            [sys.executable, str(program), *arguments], stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen([sys.executable, str(program), *arguments], stdout=subprocess.PIPE, text=True)
         self.confirmed = 0
         self._first = threading.Event()
         self._reader = threading.Thread(target=self._read)
