@@ -10,7 +10,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -23,7 +23,7 @@ type Row = dict[str, str | float | bool | None]
 
 
 class _Series(TypedDict):
-    name: str
+    name: NotRequired[str]
     columns: list[str]
     values: list[list[str | float | bool | None]]
 
@@ -143,7 +143,7 @@ class FaceProcess:
         if "error" in result:
             raise ValueError(result["error"])
         return [
-            {"measurement": series["name"], **dict(zip(series["columns"], row, strict=True))}
+            {"measurement": series.get("name", ""), **dict(zip(series["columns"], row, strict=True))}
             for series in result.get("series", [])
             for row in series["values"]
         ]

@@ -1,14 +1,14 @@
 """Make and run a replica in a test, wait for what it should do and read what has arrived."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 import logging
 from typing import Any
 
 from homeiq_engine.replica import Backoff, InfluxSettings, Replica, ReplicaSource
 from homeiq_engine.store import Follower, Store
-from tests.servers.face_process import FaceProcess
+from tests.servers.face_process import FaceProcess, Row
 
 from .conftest import WallClock
 
@@ -37,9 +37,14 @@ async def cursor(store: Store) -> int | None:
     return await Follower(store, "replica-1").cursor()
 
 
+def events(influx: FaceProcess, settings: InfluxSettings) -> Sequence[Row]:
+    """Return every stored point but those of connection checks."""
+    return [point for point in influx.points(settings.bucket) if point["measurement"] != "homeiq_check"]
+
+
 def states(influx: FaceProcess, settings: InfluxSettings, entity_id: str | None = None) -> list[str]:
     """Return every stored state in the order of time, or those of one entity."""
-    points = sorted(influx.points(settings.bucket), key=lambda point: int(point["time"] or 0))
+    points = sorted(events(influx, settings), key=lambda point: int(point["time"] or 0))
     return [str(point["state"]) for point in points if entity_id is None or point["entity_id"] == entity_id]
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from homeiq_engine.model import Event, StoreError
-from homeiq_engine.replica import Backoff, InfluxSettings, ReplicaState
+from homeiq_engine.replica import InfluxSettings, ReplicaState
 from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
 
@@ -186,24 +186,3 @@ async def test_figures_before_the_first_run_are_the_stores(store: Store, setting
     await replica.stop()
 
     assert (stats.state, stats.cursor, stats.lag_events) == (ReplicaState.STARTING, 4, 6)
-
-
-def test_back_off_doubles_up_to_a_minute_with_jitter() -> None:
-    """The first wait is a second; later ones lie between half and all of the doubled time."""
-    backoff = Backoff()
-
-    delays = [[backoff.delay(failures) for _ in range(200)] for failures in range(12)]
-
-    ceilings = [min(60.0, 2.0**failures) for failures in range(12)]
-    assert all(
-        max(1.0, ceiling / 2) <= delay <= ceiling
-        for ceiling, row in zip(ceilings, delays, strict=True)
-        for delay in row
-    )
-    assert len(set(delays[-1])) > 100
-
-
-@pytest.mark.parametrize(("asked", "lowest", "highest"), [(10.0, 10, 10), (1e9, 3600, 3600), (0.1, 1, 1), (None, 1, 1)])
-def test_retry_after_is_a_lower_bound_up_to_an_hour(asked: float | None, lowest: float, highest: float) -> None:
-    """A server cannot switch the replica off for a year."""
-    assert lowest <= Backoff().delay(0, asked) <= highest
