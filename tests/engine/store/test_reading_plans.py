@@ -29,7 +29,7 @@ class _Planner:
 async def _plan(store: Store, query: EventQuery) -> str:
     async with store.reader() as reader:
         planner = _Planner(reader)
-        await read_page(planner, query)  # type: ignore[arg-type]
+        await read_page(planner, query)
     return planner.plan
 
 

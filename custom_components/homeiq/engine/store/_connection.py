@@ -1,5 +1,6 @@
 """Open and close aiosqlite connections, and translate SQLite's errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 import errno
@@ -102,13 +103,24 @@ async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connectio
     connection = aiosqlite.connect(
         f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
     )
+    opening = asyncio.ensure_future(_opened(connection))
     try:
-        await connection
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # The thread opens the file all the same, and somebody must close it.
+        with suppress(sqlite3.Error):
+            await opening
+        await close(connection)
+        raise
     except BaseException:
         # aiosqlite has told its thread to end.
         _join(connection)
         raise
     return connection
+
+
+async def _opened(connection: aiosqlite.Connection) -> None:
+    await connection
 
 
 async def prepare_writer(connection: aiosqlite.Connection) -> None:

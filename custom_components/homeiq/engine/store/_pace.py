@@ -1,8 +1,14 @@
 """Find how many rows one step of maintenance may touch, so that no other writer waits long for it."""
 
+from collections.abc import Awaitable, Callable
+import time
 from typing import Final
 
-# The promise is 50 ms; a step that took twice as long as the one before still keeps it.
+import aiosqlite
+
+from ._store import Store
+
+# The promise is 50 ms; a step that takes twice as long as the one before still keeps it.
 _MOST_S: Final = 0.020
 _LEAST_ROWS: Final = 50
 
@@ -21,3 +27,15 @@ class Pace:
             self.rows = max(_LEAST_ROWS, self.rows // 2)
         elif seconds < _MOST_S / 4:
             self.rows = min(self._most_rows, self.rows * 2)
+
+    async def write[T](self, store: Store, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Do one step on the store's writer, and take note of how long it was held."""
+
+        async def timed(writer: aiosqlite.Connection) -> T:
+            begun = time.perf_counter()
+            try:
+                return await work(writer)
+            finally:
+                self.note(time.perf_counter() - begun)
+
+        return await store.write(timed)

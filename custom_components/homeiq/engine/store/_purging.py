@@ -1,10 +1,12 @@
 """Delete events: the old ones in small steps, one entity's everywhere at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import re
+import sqlite3
 from typing import Final, NamedTuple
 
 import aiosqlite
+import orjson
 
 from ._connection import transaction
 from ._times import to_column
@@ -14,13 +16,25 @@ STEP_ROWS: Final = 2_000
 PURGED: Final = "**PURGED**"
 # Who computes roll-ups puts a token here, and writes nothing once it is gone.
 ROLLUP_TOKEN: Final = "rollup_token"  # noqa: S105 - no secret
-# Pages given back to the disk at a time, 4 KiB each.
-_VACUUM_PAGES: Final = 1_000
+UNREPLICATED: Final = "unreplicated"
+# Up to which row id all events are known to the roll-ups, but for the buckets in rollup_due.
+ROLLUP_CURSOR: Final = "rollup_cursor"
 _REFERENCES: Final = {
     "payloads": ("payload",),
     "facts": ("facts",),
     "texts": ("state", "old_state", "name"),
 }
+# Those of some events that are old enough and counted in a roll-up of their hour and their day. What was found to be
+# so before is looked at again: roll-ups may have come to be due, or the file to be another one.
+_ROLLED_UP: Final = f"""
+e.id IN (SELECT value FROM json_each(:ids)) AND e.at < :before
+AND e.id <= COALESCE((SELECT CAST(value AS INTEGER) FROM meta WHERE name = '{ROLLUP_CURSOR}'), 0)
+AND NOT EXISTS (
+    SELECT 1 FROM rollup_due AS d WHERE d.entity = e.entity AND d.span IN (0, 1) AND d.start <= e.at AND d.until > e.at
+)
+"""
+
+type Position = tuple[int, int]
 
 
 class Orphans(NamedTuple):
@@ -40,6 +54,72 @@ async def purge_step(connection: aiosqlite.Connection, before_us: int) -> int:
         )
         await add_counters(connection, {"purged": cursor.rowcount})
     return cursor.rowcount
+
+
+def find_old(
+    connection: sqlite3.Connection, before_us: int, upto: int | None, after: Position | None, limit: int
+) -> list[Position]:
+    """Return the oldest events before a time, with row ids up to ``upto`` and behind the position of another one."""
+    (row,) = connection.execute(
+        "SELECT json_group_array(json_array(at, id)) FROM (SELECT at, id FROM events"
+        " WHERE at < :before AND (:upto IS NULL OR id <= :upto) AND (at, id) > (:at, :id) ORDER BY at, id LIMIT :limit)",
+        {
+            "before": to_column(before_us),
+            "upto": upto,
+            "at": -(2**63) if after is None else after[0],
+            "id": 0 if after is None else after[1],
+            "limit": limit,
+        },
+    )
+    return [(at, row_id) for at, row_id in orjson.loads(row[0])]
+
+
+async def purge_rows(
+    connection: aiosqlite.Connection, ids: Sequence[int], before_us: int, acknowledged: Mapping[str, int]
+) -> Mapping[str, int]:
+    """Delete, in one transaction, those of some events that are older than a time and have been rolled up.
+
+    Returns the counters, which are in the same transaction: how many events were purged, and how many of them each
+    follower, and any of them (``unreplicated``), had not acknowledged.
+    """
+    async with transaction(connection):
+        ((found,),) = await connection.execute_fetchall(
+            f"SELECT json_group_array(id) FROM events AS e WHERE {_ROLLED_UP}",
+            {"ids": orjson.dumps(ids).decode(), "before": to_column(before_us)},
+        )
+        rows = await connection.execute_fetchall("SELECT name, row_id FROM cursors")
+        # Followers may have come further since they were asked.
+        cursors: dict[str, int] = {name: row_id for name, row_id in rows}  # noqa: C416 - a Row is no tuple to mypy
+        doomed: list[int] = orjson.loads(found)
+        await connection.execute("DELETE FROM events WHERE id IN (SELECT value FROM json_each(?))", (found,))
+        reached = {name: max(row_id, cursors.get(name, 0)) for name, row_id in acknowledged.items()}
+        counters = {
+            "purged": len(doomed),
+            UNREPLICATED: sum(row_id > min(reached.values()) for row_id in doomed) if reached else 0,
+            **{f"{UNREPLICATED}:{name}": sum(row_id > upto for row_id in doomed) for name, upto in reached.items()},
+        }
+        await add_counters(connection, counters)
+    return counters
+
+
+def find_hours(connection: sqlite3.Connection, before_us: int, limit: int) -> list[tuple[int, int]]:
+    """Return entity and start of hourly roll-ups before a time, except each entity's last: its state goes on."""
+    (row,) = connection.execute(
+        "SELECT json_group_array(json_array(entity, start)) FROM (SELECT r.entity, r.start FROM entities AS n"
+        " CROSS JOIN rollups AS r ON r.entity = n.id AND r.span = 0 AND r.start <"
+        " (SELECT MAX(l.start) FROM rollups AS l WHERE l.entity = n.id AND l.span = 0 AND l.start < ?) LIMIT ?)",
+        (to_column(before_us), limit),
+    )
+    return [(entity, start) for entity, start in orjson.loads(row[0])]
+
+
+async def delete_hours(connection: aiosqlite.Connection, keys: Sequence[tuple[int, int]]) -> None:
+    """Delete hourly roll-ups by entity and start."""
+    async with transaction(connection):
+        await connection.execute(
+            "DELETE FROM rollups WHERE (entity, span, start) IN (SELECT value ->> 0, 0, value ->> 1 FROM json_each(?))",
+            (orjson.dumps(keys).decode(),),
+        )
 
 
 async def find_orphans(reader: aiosqlite.Connection) -> list[Orphans]:
@@ -65,9 +145,9 @@ async def delete_orphans(connection: aiosqlite.Connection, orphans: Orphans) -> 
         )
 
 
-async def give_pages_back(connection: aiosqlite.Connection) -> bool:
-    """Give some free pages back to the disk and return whether there are more."""
-    await connection.execute_fetchall(f"PRAGMA incremental_vacuum({_VACUUM_PAGES:d})")
+async def give_pages_back(connection: aiosqlite.Connection, pages: int = 250) -> bool:
+    """Give some free pages, of 4 KiB each, back to the disk and return whether there are more."""
+    await connection.execute_fetchall(f"PRAGMA incremental_vacuum({pages:d})")
     (row,) = await connection.execute_fetchall("PRAGMA freelist_count")
     return bool(row[0])
 

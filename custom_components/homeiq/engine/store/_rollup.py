@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from secrets import token_hex
 import sqlite3
-import time
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,19 +19,19 @@ import aiosqlite
 import orjson
 
 from ..model import RollUp, RollUpQuery, Span, StoreError
-from ._connection import snapshot, transaction
+from ._connection import transaction
 from ._pace import Pace
-from ._purging import ROLLUP_TOKEN
+from ._purging import ROLLUP_CURSOR, ROLLUP_TOKEN
 from ._rollup_compute import COLUMNS, MARK_ROWS, Due, Step, compute, find_marks
 from ._rollup_read import check_rollup_query, read_rollups
 from ._rollup_spans import Spans
+from ._snapshots import read_in_thread
 from ._statements import insert_statements
 from ._store import Store
 
-CURSOR: Final = "rollup_cursor"
 _UNTIL: Final = "rollup_until"
 _ZONES: Final = "rollup_zones"
-_STEP_BUCKETS: Final = 1_000
+_STEP_BUCKETS: Final = 500
 _TRIES: Final = 5
 
 
@@ -77,22 +76,22 @@ class RollUps:
         def read(connection: sqlite3.Connection) -> Sequence[RollUp]:
             return read_rollups(connection, query, self._spans(connection), int(_meta(connection, _UNTIL) or 0))
 
-        return await self._read(read)
+        return await read_in_thread(self._store, read)
 
     async def bucket(self, span: Span, time_us: int) -> tuple[int, int]:
         """Return start and end (µs) of the hour or local day around a time."""
-        spans = await self._read(self._spans)
+        spans = await read_in_thread(self._store, self._spans)
         return spans.bucket(span, time_us)
 
     async def _update(self, now_us: int) -> None:
-        seen = await self._read(partial(_look, zone=self._time_zone(), now_us=now_us))
+        seen = await read_in_thread(self._store, partial(_look, zone=self._time_zone(), now_us=now_us))
         self._token = token_hex(8)
         await self._store.write(partial(_begin, token=self._token, zones=seen.spans.to_json()))
         for after in range(seen.cursor, seen.last_id, MARK_ROWS):
             upto = min(after + MARK_ROWS, seen.last_id)
-            marks = await self._read(partial(find_marks, spans=seen.spans, after=after, upto=upto))
+            marks = await read_in_thread(self._store, partial(find_marks, spans=seen.spans, after=after, upto=upto))
             await self._mark(marks, upto)
-        while steps := await self._read(partial(compute, now_us=now_us)):
+        while steps := await read_in_thread(self._store, partial(compute, now_us=now_us)):
             await self._store_steps(steps)
         await self._write(partial(_set_meta, name=_UNTIL, value=str(now_us)))
 
@@ -104,7 +103,7 @@ class RollUps:
 
         async def last(writer: aiosqlite.Connection) -> None:
             await _insert_marks(writer, rest)
-            await _set_meta(writer, CURSOR, str(upto))
+            await _set_meta(writer, ROLLUP_CURSOR, str(upto))
 
         await self._write(last)
 
@@ -118,16 +117,6 @@ class RollUps:
     def _spans(self, connection: sqlite3.Connection) -> Spans:
         return Spans.from_json(_meta(connection, _ZONES), self._time_zone())
 
-    async def _read[T](self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Read a snapshot in a thread."""
-
-        def in_thread() -> T:
-            with snapshot(self._store.path) as connection:
-                return read(connection)
-
-        async with self._store.reader():
-            return await asyncio.to_thread(in_thread)
-
     async def _write(self, work: Callable[[aiosqlite.Connection], Awaitable[None]]) -> None:
         """Do one step in a transaction, if the file still holds what was read; raises _DisturbedError if not.
 
@@ -135,15 +124,13 @@ class RollUps:
         """
 
         async def step(writer: aiosqlite.Connection) -> None:
-            begun = time.perf_counter()
             async with transaction(writer):
                 rows = await writer.execute_fetchall("SELECT value FROM meta WHERE name = ?", (ROLLUP_TOKEN,))
                 if [row[0] for row in rows] != [self._token]:
                     raise _DisturbedError
                 await work(writer)
-            self._pace.note(time.perf_counter() - begun)
 
-        await self._store.write(step)
+        await self._pace.write(self._store, step)
 
 
 class _Seen(NamedTuple):
@@ -155,7 +142,7 @@ class _Seen(NamedTuple):
 def _look(connection: sqlite3.Connection, zone: ZoneInfo, now_us: int) -> _Seen:
     spans = Spans.from_json(_meta(connection, _ZONES), zone).moved_to(zone, now_us)
     (row,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM events")
-    return _Seen(spans, int(_meta(connection, CURSOR) or 0), int(row[0]))
+    return _Seen(spans, int(_meta(connection, ROLLUP_CURSOR) or 0), int(row[0]))
 
 
 def _meta(connection: sqlite3.Connection, name: str) -> str | None:

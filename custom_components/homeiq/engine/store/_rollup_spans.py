@@ -74,7 +74,8 @@ class Spans:
         return bounds[bisect_right(bounds, first_us) - 1 :]
 
     def bucket(self, span: Span, time_us: int) -> tuple[int, int]:
-        """Return start and end of the bucket around a time."""
+        """Return start and end of the bucket around a time, around the nearest one that makes sense."""
+        time_us = max(FIRST_US, min(time_us, END_US))
         start, end = self.bounds(span, time_us, time_us)[:2]
         return start, end
 

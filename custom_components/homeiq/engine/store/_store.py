@@ -194,7 +194,9 @@ class Store(EventSink, HistoryReader):
         while step := await self.write(partial(purge_step, before_us=time_us)):
             deleted += step
         if deleted:
-            await self._delete_orphans()
+            await self.delete_orphans()
+            while await self.write(give_pages_back):
+                pass
         return deleted
 
     async def purge_entity(self, entity_id: str) -> tuple[int, int]:
@@ -216,7 +218,8 @@ class Store(EventSink, HistoryReader):
                 return report
         raise StoreError("a reader is in the way of emptying the write-ahead log", reason="locked")
 
-    async def _delete_orphans(self) -> None:
+    async def delete_orphans(self) -> None:
+        """Delete texts, payloads and facts that no event refers to any more, in small transactions."""
         async with self.reader() as reader:
             found = await find_orphans(reader)
 
@@ -228,8 +231,6 @@ class Store(EventSink, HistoryReader):
             for ids in batched(orphans.ids, STEP_ROWS, strict=False):
                 part = orphans._replace(ids=ids)
                 await self.write(work)
-        while await self.write(give_pages_back):
-            pass
 
     async def _execute(self, sql: str, values: Sequence[object]) -> None:
         async def work(writer: aiosqlite.Connection) -> None:
