@@ -12,7 +12,9 @@ from ._errors import (
     ReplicaError,
     StoreDamagedError,
     StoreError,
+    StoreInUseError,
     StoreNewerError,
+    TransferError,
 )
 from ._event import (
     NO_FACTS,
@@ -67,9 +69,11 @@ __all__ = [
     "Span",
     "StoreDamagedError",
     "StoreError",
+    "StoreInUseError",
     "StoreNewerError",
     "Suggestion",
     "SuggestionState",
+    "TransferError",
     "Verdict",
     "as_list",
     "as_number",

@@ -32,6 +32,18 @@ class StoreNewerError(StoreError):
     code = "store_newer"
 
 
+class StoreInUseError(StoreError):
+    """Report that another HomeIQ, or another program that honours its lock, has the store open."""
+
+    code = "store_in_use"
+
+
+class TransferError(EngineError):
+    """Report a file that cannot be exported to, imported or restored; placeholders name the field and the value."""
+
+    code = "transfer"
+
+
 class QueryError(EngineError):
     """Report a query whose arguments do not fit; placeholders name the field and the value."""
 

@@ -1,27 +1,50 @@
 """Keep every event in a local SQLite store, the truth that everything else reads."""
 
+from ._checkpoint_hold import CheckpointHold
 from ._columns import read_acts
 from ._follower import MAX_DEAD_LETTERS, Follower, cursors
+from ._forgotten import entity_hash, forget_entity, forgotten_entities
+from ._full_check import full_check
 from ._integrity import remove_files
 from ._migrations import SCHEMA_VERSION
 from ._reading import MAX_LIMIT
 from ._retention import Retention, RetentionPolicy, RetentionReport, default_cap
 from ._rollup import RollUps
+from ._salvage import SalvageReport, salvage
 from ._store import Store, StoreStats
+from ._transfer_export import ExportReport, content_hash, export_events
+from ._transfer_files import ExportForm
+from ._transfer_import import ImportReport, import_events
+from ._transfer_restore import RestoreReport, restore
 
 __all__ = [
     "MAX_DEAD_LETTERS",
     "MAX_LIMIT",
     "SCHEMA_VERSION",
+    "CheckpointHold",
+    "ExportForm",
+    "ExportReport",
     "Follower",
+    "ImportReport",
+    "RestoreReport",
     "Retention",
     "RetentionPolicy",
     "RetentionReport",
     "RollUps",
+    "SalvageReport",
     "Store",
     "StoreStats",
+    "content_hash",
     "cursors",
     "default_cap",
+    "entity_hash",
+    "export_events",
+    "forget_entity",
+    "forgotten_entities",
+    "full_check",
+    "import_events",
     "read_acts",
     "remove_files",
+    "restore",
+    "salvage",
 ]

@@ -122,6 +122,17 @@ async def delete_hours(connection: aiosqlite.Connection, keys: Sequence[tuple[in
         )
 
 
+async def purge_entity_step(connection: aiosqlite.Connection, entity: int, before_us: int) -> int:
+    """Delete up to 2,000 of one entity's events older than ``before_us`` in one transaction; return how many went."""
+    async with transaction(connection):
+        cursor = await connection.execute(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE entity = ? AND at < ? ORDER BY at LIMIT ?)",
+            (entity, to_column(before_us), STEP_ROWS),
+        )
+        await add_counters(connection, {"purged": cursor.rowcount})
+    return cursor.rowcount
+
+
 async def find_orphans(reader: aiosqlite.Connection) -> list[Orphans]:
     """Return texts, payloads and facts that no event refers to; reads all of the store, so on a reader's connection."""
     found: list[Orphans] = []

@@ -18,7 +18,8 @@ from ..ports import Clock, EventSink, HistoryReader
 from ._connection import close, connect, is_damage, prepare_writer, to_store_error, transaction, translated
 from ._dedupe import missing_of
 from ._dimensions import Dimensions
-from ._integrity import CHECK_BUDGET_S, FULL_CHECK_S, identity, quick_check, set_aside, size
+from ._integrity import CHECK_BUDGET_S, FULL_CHECK_S, identity, quick_check, remove_unfinished, set_aside, size, swap
+from ._lock import StoreLock
 from ._migrations import identify, migrate
 from ._purging import STEP_ROWS, delete_orphans, empty_wal, find_orphans, give_pages_back, purge_entity, purge_step
 from ._reading import check_query, decode_rows, read_page
@@ -32,6 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 # Times that a full disk or another program's lock needs to pass leave the connection as good as it was.
 _PASSING: Final = frozenset({"disk_full", "locked"})
 _EMPTY_WAL_TRIES: Final = 5
+_READERS_LEAVE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ class Store(EventSink, HistoryReader):
     """Keep events; opened on the first use, and opened again after a fault.
 
     All methods run on the event loop and do their work in aiosqlite's thread. All raise StoreError; its ``reason``
-    placeholder is one word: disk_full, read_only, locked, cannot_open, io_error, damaged, newer, closed or unknown.
+    placeholder is one word: disk_full, read_only, locked, in_use, cannot_open, io_error, damaged, newer, closed or
+    unknown. While it is open no other HomeIQ can open the same file.
     What is written is written to the end, also when the caller is cancelled meanwhile.
     """
 
@@ -67,7 +70,8 @@ class Store(EventSink, HistoryReader):
         of the one that was open, because that was damaged or is gone. Both are called on the event loop.
         """
         self.path = path
-        self._clock = clock
+        self.clock = clock
+        self._file_lock = StoreLock(path)
         self._on_set_aside = on_set_aside
         self._on_begun = on_begun
         self._lock = asyncio.Lock()
@@ -80,6 +84,8 @@ class Store(EventSink, HistoryReader):
         # Which file the writer has open: one that was deleted or replaced under its name must not take events.
         self._opened: tuple[int, int] | None = None
         self._check_s: float | None = CHECK_BUDGET_S
+        self._readers = 0
+        self._readers_left = asyncio.Event()
 
     @property
     def set_aside(self) -> Sequence[Path]:
@@ -89,7 +95,8 @@ class Store(EventSink, HistoryReader):
     async def open(self) -> None:
         """Open the file, create or upgrade its schema and check it; a damaged file is set aside and a new one begun.
 
-        Raises StoreError if the file cannot be opened now and StoreNewerError if a newer HomeIQ wrote it.
+        Raises StoreError if the file cannot be opened now, StoreInUseError if another HomeIQ has it open and
+        StoreNewerError if a newer HomeIQ wrote it.
         """
         await self.write(_nothing)
 
@@ -100,10 +107,16 @@ class Store(EventSink, HistoryReader):
 
     @override
     async def append(
-        self, events: Sequence[Event], counters: Mapping[str, int] | None = None, *, dedupe: bool = False
+        self,
+        events: Sequence[Event],
+        counters: Mapping[str, int] | None = None,
+        *,
+        dedupe: bool = False,
+        twins: bool = False,
     ) -> int:
+        # With twins, an event offered n times is stored as often as it takes to have it n times.
         async def work(writer: aiosqlite.Connection) -> int:
-            wanted = await missing_of(writer, events) if dedupe else events
+            wanted = await missing_of(writer, events, twins=twins) if dedupe else events
             totals = {**(counters or {}), "stored": len(wanted), "duplicates": len(events) - len(wanted)}
             async with transaction(writer):
                 await write_batch(writer, self._dimensions, wanted, self._next_id, totals)
@@ -283,21 +296,30 @@ class Store(EventSink, HistoryReader):
     async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
         """Give a read-only connection, for the other files of this room; it sees what was committed before it was opened."""
         with translated():
-            if self._writer is None or self._closed:
+            while self._writer is None or self._closed:
                 await self.open()
-            reader = await connect(self.path, read_only=True)
+            self._readers += 1
             try:
-                yield reader
-            except asyncio.CancelledError:
-                await reader.interrupt()
-                raise
-            except sqlite3.DatabaseError as err:
-                if is_damage(err):
-                    # The next write looks at the whole file before it goes on.
-                    self._check_s = FULL_CHECK_S
-                raise
+                async with self._read_only() as reader:
+                    yield reader
             finally:
-                await close(reader)
+                self._readers -= 1
+                self._readers_left.set()
+
+    @asynccontextmanager
+    async def _read_only(self) -> AsyncIterator[aiosqlite.Connection]:
+        reader = await connect(self.path, read_only=True)
+        try:
+            yield reader
+        except asyncio.CancelledError:
+            await reader.interrupt()
+            raise
+        except sqlite3.DatabaseError as err:
+            if is_damage(err):
+                self.suspect_damage()
+            raise
+        finally:
+            await close(reader)
 
     async def _ensure_open(self) -> aiosqlite.Connection:
         if self._closed:
@@ -310,6 +332,8 @@ class Store(EventSink, HistoryReader):
                 await empty_wal(self._writer)
             await self._drop_writer()
         await asyncio.to_thread(self.path.parent.mkdir, parents=True, exist_ok=True)
+        if await asyncio.to_thread(self._file_lock.acquire):
+            await asyncio.to_thread(remove_unfinished, self.path)
         asides, found = len(self._aside), await asyncio.to_thread(identity, self.path)
         try:
             self._writer = await self._open_checked()
@@ -331,13 +355,13 @@ class Store(EventSink, HistoryReader):
             # A file that is not ours, or too new for us, is not even switched to WAL.
             await identify(connection)
             await prepare_writer(connection)
-            await migrate(connection, self._clock.now_us())
+            await migrate(connection, self.clock.now_us())
             if self._check_s is not None:
                 await quick_check(connection, self._check_s)
             await self._dimensions.load(connection)
             self._next_id = await next_row_id(connection)
             if self._opened is None:
-                await note_unheard(connection, self._clock.now_us())
+                await note_unheard(connection, self.clock.now_us())
         except BaseException as err:
             try:
                 if is_damage(err):
@@ -349,15 +373,57 @@ class Store(EventSink, HistoryReader):
 
     async def _set_aside(self) -> None:
         """Rename the damaged files; before the connection is closed, or SQLite would delete the write-ahead log."""
-        aside = await asyncio.to_thread(set_aside, self.path, self._clock.now_us())
+        aside = await asyncio.to_thread(set_aside, self.path, self.clock.now_us())
         self._aside.append(aside)
         self._check_s = CHECK_BUDGET_S
         _LOGGER.warning("The store is damaged and was set aside as %s", aside)
         self._on_set_aside(aside)
 
+    def suspect_damage(self) -> None:
+        """Look at the whole file before the next write, and set it aside if its structure is broken."""
+        self._check_s = FULL_CHECK_S
+
+    async def replace_with(self, path: Path, *, last: Callable[[], Awaitable[None]]) -> Path:
+        """Put another store's file in this one's place and return where the file that was open is kept.
+
+        The other file must be closed and complete once ``last`` has run, which runs while nothing is being written.
+        At every moment there is a whole store under this store's name: the old one until, at one stroke, the new one.
+        Raises StoreError with reason ``locked`` if a reader does not leave within ten seconds; nothing has changed then.
+        """
+        return await self._finish(self._replace(path, last))
+
+    async def _replace(self, path: Path, last: Callable[[], Awaitable[None]]) -> Path:
+        async with self._lock:
+            with translated():
+                await self._ensure_open()
+                await last()
+                writer, self._writer = self._writer, None
+                assert writer is not None
+                try:
+                    # Whoever wants to read from here on waits for the new file.
+                    await self._no_readers()
+                    if not await empty_wal(writer):
+                        raise StoreError("a reader is in the way of replacing the store", reason="locked")
+                finally:
+                    await close(writer)
+                before = await asyncio.to_thread(swap, path, self.path, self.clock.now_us())
+                self._opened = await asyncio.to_thread(identity, self.path)
+                self._check_s = None
+                return before
+
+    async def _no_readers(self) -> None:
+        try:
+            async with asyncio.timeout(_READERS_LEAVE_S):
+                while self._readers:
+                    self._readers_left.clear()
+                    await self._readers_left.wait()
+        except TimeoutError as err:
+            raise StoreError("a reader is in the way of replacing the store", reason="locked") from err
+
     async def _close(self) -> None:
         async with self._lock:
             await self._drop_writer()
+            await asyncio.to_thread(self._file_lock.release)
 
     async def _drop_writer(self) -> None:
         writer, self._writer = self._writer, None

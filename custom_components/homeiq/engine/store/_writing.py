@@ -36,9 +36,14 @@ async def write_batch(
     for sql, values in await asyncio.to_thread(_statements, events, first_id, dimensions):
         await connection.execute(sql, values)
     await add_counters(connection, counters)
+    await set_last_row_id(connection, first_id + len(events) - 1)
+
+
+async def set_last_row_id(connection: aiosqlite.Connection, row_id: int) -> None:
+    """Note the highest row id that was given, inside the open transaction."""
     await connection.execute(
         "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (_LAST_ROW_ID, str(first_id + len(events) - 1)),
+        (_LAST_ROW_ID, str(row_id)),
     )
 
 
