@@ -10,13 +10,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from ulid_transform import bytes_to_ulid, ulid_to_bytes
+from ulid_transform import ulid_to_bytes
 
 from ..model import NO_FACTS, EntityFacts, Event
 from ._codes import CODE_TO_KIND, CODE_TO_ORIGIN, KIND_TO_CODE, ORIGIN_TO_CODE
 from ._dimensions import Dimension, Dimensions
 from ._statements import SqlValue
 from ._times import from_column, to_column
+from ._ulids import ulid_text
 
 _ULID_LENGTH: Final = 26
 _ULID_ALPHABET: Final = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
@@ -85,7 +86,7 @@ def unpack_context(packed: bytes | str | None, time_us: int) -> str | None:
         return packed
     if len(packed) == _ULID_REST:
         packed = (time_us // 1_000).to_bytes(_ULID_TIME) + packed
-    return bytes_to_ulid(packed)
+    return ulid_text(packed)
 
 
 # By identity: events of one entity share their facts, and hashing eight fields costs more than all else of a row.
