@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 import tempfile
@@ -65,6 +66,8 @@ def run(options: Options) -> Json:
     """Measure; raises BenchError where something cannot be measured."""
     size = QUICK if options.quick else FULL
     repeat = options.repeat or (1 if options.quick else 3)
+    if find_spec("influxdb") is None:
+        raise BenchError("Home Assistant's influxdb integration needs the package influxdb; script/setup installs it")
     host = machine()
     with tempfile.TemporaryDirectory(prefix="homeiq-bench-") as name, _server(Path(name) / "influx") as server:
         folder = Path(name)
