@@ -47,7 +47,7 @@ class Size:
 
 
 FULL: Final = Size(stored=100_000, events=10_000_000, maintained=200_000)
-QUICK: Final = Size(stored=10_000, events=100_000, maintained=10_000)
+QUICK: Final = Size(stored=10_000, events=300_000, maintained=90_000)
 
 
 def run(options: Options) -> Json:

@@ -24,7 +24,7 @@ from _bench.common import Json
 from _bench.engine import SystemClock
 from _bench.store.queries import DAY_US, Home, Question, questions
 from homeiq_engine.model import Event, EventKind, Origin
-from homeiq_engine.store import RollUps, Store, read_acts
+from homeiq_engine.store import Retention, RollUps, Store, read_acts
 
 _DAYS_AS_COLUMNS: Final = 5
 _APPEND_GAP_S: Final = 0.02
@@ -88,8 +88,10 @@ async def _columns(path: Path, home: Home) -> Json:
 
 
 async def _purge(store: Store, home: Home, count: int) -> int:
-    """Delete the oldest events; a home has one a second."""
-    deleted: int = await store.purge_before(home.start_us + count * 1_000_000)
+    """Delete about so many of the oldest events, whole days, as retention does; a home has one a second."""
+    retention = Retention(store, RollUps(store, lambda: _ZONE))
+    before_us = home.start_us + count * 1_000_000 + DAY_US // 2
+    deleted: int = await retention.purge_before(before_us, SystemClock().now_us(), {})
     return deleted
 
 
