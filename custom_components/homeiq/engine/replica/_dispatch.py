@@ -10,13 +10,13 @@ from typing import Final, Protocol
 from ..model import DeadLetter, kept_line
 from ..ports import Clock
 from ._batch import Batch
-from ._delivery import Delivery
+from ._delivery import PARTLY, Delivery
 from ._encoding import MAX_BODY, check_line
 from ._errors import InfluxError, Reason
 from ._settings import InfluxSettings
 from ._verification import Verification
 
-_REFUSES_POINTS: Final = frozenset({400, 422})
+_REFUSES_POINTS: Final = frozenset({PARTLY, 400, 422})
 _TOO_LARGE: Final = 413
 _VOUCHED_S: Final = 60.0
 _READS: Final = 3
