@@ -23,8 +23,8 @@ if not __package__:  # Run by path.
 from _bench.common import Json
 from _bench.engine import SystemClock
 from _bench.store.queries import DAY_US, Home, Question, questions
-from homeiq_engine.model import Event, EventKind, Origin
-from homeiq_engine.store import Retention, RollUps, Store, read_acts
+from homeiq_engine.model import Event, EventKind, EventQuery, Origin
+from homeiq_engine.store import Retention, RollUps, Store, read_acts, restore
 
 _DAYS_AS_COLUMNS: Final = 5
 _APPEND_GAP_S: Final = 0.02
@@ -46,8 +46,10 @@ async def measure(job: Json) -> Json:
         purge = await _upkeep(store, _purge(store, home, job["maintained"]))
     finally:
         await store.close()
+    restored = await _restore(path)
     return {
         "open_ms": open_ms,
+        "restore": restored,
         "queries": {**asked, "day_of_all_columns": columns},
         "purge": purge,
         "roll_ups": roll_ups,
@@ -114,6 +116,18 @@ async def _upkeep(store: Store, work: Awaitable[int]) -> Json:
     done.set()
     await appending
     return {"events": events, "events_per_s": events / spent, "append_ms": sorted(waits)}
+
+
+async def _restore(source: Path) -> Json:
+    """Restore the store's file into an empty store beside it, verified by count and content hash."""
+    store = Store(source.with_name("restored") / source.name, SystemClock())
+    before = time.perf_counter()
+    await store.open()
+    report = await restore(store, source)
+    await store.query(EventQuery(limit=1))
+    spent = time.perf_counter() - before
+    await store.close()
+    return {"seconds": spent, "events": report.events}
 
 
 async def _append(store: Store, waits: list[float], done: asyncio.Event) -> None:
