@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 _CORE: Final = ("core_v1", "core_v2")
 _LAYOUTS: Final = {"homeiq": "lean", "homeiq_core_layout": "core"}
 _DAY_S: Final = 86_400.0
-# The events of this domain meet a field of another type on the server, which refuses them for ever.
+# The states of this domain meet a field of another type on the server, which refuses them for ever.
 _REFUSED: Final = "weather"
 _TAIL_S: Final = 30.0
 
@@ -39,7 +39,7 @@ _KEYS: Final = """
   waiting                   events that waited when it came back
   lost, duplicates          events of the store that the server does not hold, points that are no event
   dead_letters, dead_letters_wrong
-      set aside; wrongly or wrongly not: the server refuses one domain's events (type conflict) and no others
+      set aside; wrongly or wrongly not: the server refuses one domain's states (type conflict) and nothing else
   lag_ms {homeiq: {p50, p99, max}, core: {...}}   of the event loops during the outage drill
   outage_memory_mb          HomeIQ's peak resident memory in the drill, Home Assistant included
   core_outage {sent, delivered, lost}   Home Assistant's influxdb integration in the same outage, version 1
