@@ -12,6 +12,7 @@ from pathlib import Path
 import sys
 import time
 from typing import Final
+from urllib.error import URLError
 
 if not __package__:  # Run by path.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -91,7 +92,12 @@ async def _outage(influx: CoreInfluxDB, sender: Sender, changes: list[Change], r
     lag = await steady(sender, changes, rate)
     count, quiet_since = -1, time.perf_counter()
     while time.perf_counter() - quiet_since < _QUIET_S:
-        if (now := await asyncio.to_thread(influx.delivered)) != count:
+        try:
+            now = await asyncio.to_thread(influx.delivered)
+        except URLError, ConnectionError, TimeoutError:
+            # Still away, on a busy machine.
+            now = -1
+        if now < 0 or now != count:
             count, quiet_since = now, time.perf_counter()
         await asyncio.sleep(_POLL_S * 10)
     return {"sent": sender.sent, "delivered": count, "lag_ms": lag}
