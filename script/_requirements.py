@@ -1,9 +1,10 @@
-"""Print what Home Assistant would install at run time for HomeIQ and its demo, one requirement a line.
+"""Print what Home Assistant would install at run time for HomeIQ, its demo and its benches, one requirement a line.
 
 usage: python script/_requirements.py HOMEASSISTANT_DIR
 
 HOMEASSISTANT_DIR is the `homeassistant` package of the environment. Printed are the requirements of HomeIQ's
-manifest and those of every core integration that HomeIQ or the demo's configuration names, with all they depend on.
+manifest and those of every core integration that HomeIQ, the demo's configuration or a bench names, with all they depend
+on.
 With them installed beforehand, the demo can start Home Assistant with --skip-pip, so that it asks no package index.
 """
 
@@ -38,12 +39,16 @@ DEMO_INTEGRATIONS = (
     "zone",
 )
 
+# What script/bench compares HomeIQ with, beside the recorder.
+BENCH_INTEGRATIONS = ("influxdb",)
+
 
 def requirements(homeassistant: Path) -> list[str]:
     """Return the requirements, sorted and without doubles; raise OSError or ValueError for unreadable manifests."""
     homeiq = json.loads(MANIFEST.read_text())
     found = set(homeiq.get("requirements", []))
-    waiting = [*homeiq.get("dependencies", []), *homeiq.get("after_dependencies", []), *DEMO_INTEGRATIONS]
+    waiting = [*homeiq.get("dependencies", []), *homeiq.get("after_dependencies", [])]
+    waiting += [*DEMO_INTEGRATIONS, *BENCH_INTEGRATIONS]
     seen: set[str] = set()
     while waiting:
         domain = waiting.pop()

@@ -1,6 +1,7 @@
 """Hold what the benches share: the shape of a bench, goals, medians, children that answer in JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 import json
 import os
@@ -51,6 +52,11 @@ def median(values: Sequence[float]) -> float:
     return significant(statistics.median(values))
 
 
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the value that so large a share of sorted values does not exceed."""
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
 def significant(value: float) -> float:
     """Return a number rounded to four significant digits."""
     return float(f"{value:.4g}")
@@ -76,27 +82,72 @@ def machine() -> Json:
     }
 
 
+class Child:
+    """Talk to a program that runs in a fresh interpreter beside this one."""
+
+    def __init__(self, program: Path, process: subprocess.Popen[bytes]) -> None:
+        """Take the process; its stdout is a pipe."""
+        self._program = program
+        self._process = process
+
+    def wait_line(self) -> None:
+        """Wait until it has said that it has begun; raises BenchError if it ends instead."""
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            raise BenchError(f"{self._program.name} ended with {self._process.wait()} before it began")
+
+    def answer(self, timeout_s: float) -> Json:
+        """Wait for its end and return the JSON on its last line; raises BenchError if it fails."""
+        try:
+            stdout, _ = self._process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as err:
+            raise BenchError(f"{self._program.name} took more than {timeout_s:g} s") from err
+        return _answer(self._program, self._process.returncode, stdout)
+
+
+@contextmanager
+def child(program: Path, job: Mapping[str, object]) -> Iterator[Child]:
+    """Run a program beside this one; it is ended if it is still there at the end."""
+    with subprocess.Popen(
+        [sys.executable, str(program), json.dumps(job)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=_environment(),
+    ) as process:
+        try:
+            yield Child(program, process)
+        finally:
+            process.kill()
+
+
 def run_child(program: Path, job: Mapping[str, object], *, timeout_s: float) -> Json:
     """Run a program in a fresh interpreter, the job as its argument, and return the JSON on its last line.
 
     Its stderr is this process's. Raises BenchError if it fails.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in _COVERAGE}
     try:
         done = subprocess.run(
             [sys.executable, str(program), json.dumps(job)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=_environment(),
             timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired as err:
         raise BenchError(f"{program.name} took more than {timeout_s:g} s") from err
-    if done.returncode:
-        raise BenchError(f"{program.name} ended with {done.returncode}")
+    return _answer(program, done.returncode, done.stdout)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _COVERAGE}
+
+
+def _answer(program: Path, code: int, stdout: bytes) -> Json:
+    if code:
+        raise BenchError(f"{program.name} ended with {code}")
     try:
-        answer: Json = json.loads(done.stdout.splitlines()[-1])
+        answer: Json = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError) as err:
         raise BenchError(f"{program.name} gave no answer") from err
     return answer

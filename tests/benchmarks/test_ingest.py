@@ -1,13 +1,9 @@
 """The bench of taking events in: it runs, keeps every event and says what its documentation says."""
 
-import json
-from pathlib import Path
-import subprocess
-import sys
-
 import pytest
 
-_ROOT = Path(__file__).parents[2]
+from tests.benchmarks.running import quick_answer, run_bench
+
 _GOALS = {
     "loop_ratio",
     "loop_wall_ratio",
@@ -20,22 +16,10 @@ _GOALS = {
 }
 
 
-def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(_ROOT / "script" / "_bench" / "main.py"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
-
-
 @pytest.mark.slow
 def test_a_quick_run_ends_with_a_json_line_that_holds_every_figure_and_goal() -> None:
-    done = _bench("ingest", "--quick", "--json")
+    answer = quick_answer("ingest")
 
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout.splitlines()[-1])
     assert set(answer["goals"]) == _GOALS
     assert {key for item in answer["goals"].values() for key in item} == {"value", "goal", "met"}
     assert answer["loop_us"].keys() == {"bare", "recorder", "homeiq", "added"}
@@ -46,7 +30,7 @@ def test_a_quick_run_ends_with_a_json_line_that_holds_every_figure_and_goal() ->
 
 
 def test_the_help_names_every_key_of_the_goals() -> None:
-    done = _bench("--help")
+    done = run_bench("--help")
 
     assert done.returncode == 0
     assert all(name in done.stdout for name in _GOALS)
@@ -54,4 +38,4 @@ def test_the_help_names_every_key_of_the_goals() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("nothing",), ("ingest", "--repeat", "0"), ("ingest", "--repeat", "many")])
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
-    assert _bench(*arguments).returncode == 2
+    assert run_bench(*arguments).returncode == 2

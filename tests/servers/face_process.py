@@ -58,6 +58,7 @@ class FaceProcess:
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
         self._influxd_pid = 0
+        self._influxd_port: str | None = None
         self.influxql_url = ""
 
     @property
@@ -69,6 +70,8 @@ class FaceProcess:
         """Start both servers and wait until they answer; raises ServerStartError."""
         command = [sys.executable, str(_PROGRAM), "--json", "--dir", str(self._folder), "--port", str(self._port)]
         command += ["--token", self.token, "--read-token", self.read_token, "--org", self.org, "--bucket", self.bucket]
+        if self._influxd_port is not None:
+            command += ["--influxd-port", self._influxd_port]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._process = process
         assert process.stdout is not None
@@ -80,6 +83,7 @@ class FaceProcess:
         self._port = int(facts["url"].rpartition(":")[2])
         self._influxd_pid = facts["influxd_pid"]
         self.influxql_url = facts["influxql_url"]
+        self._influxd_port = self.influxql_url.rpartition(":")[2]
 
     def stop(self) -> None:
         """Stop both; they end by themselves, too, when the test's process does."""

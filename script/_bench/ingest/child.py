@@ -20,14 +20,13 @@ from _bench.ingest.keepers import closed_bytes, held_bytes, keeper_of
 from _bench.ingest.measures import (
     RATE,
     Sender,
-    forget_peak,
     loop_time,
     loop_time_with_listener,
-    peak_mb,
     steady,
     throughput,
 )
 from _bench.ingest.workload import Workload
+from _bench.memory import forget_peak, peak_mb
 
 _DAY_S: Final = 86_400.0
 

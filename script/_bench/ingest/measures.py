@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from itertools import batched, cycle
-from pathlib import Path
 import random
-import resource
 import time
 from typing import Final
 
 from homeassistant.core import Event, HomeAssistant, callback
 
-from _bench.common import BenchError, Json
+from _bench.common import BenchError, Json, quantile
 
 from .keepers import Keeper, stored
 from .workload import Change
@@ -115,8 +113,8 @@ async def throughput(sender: Sender, changes: Sequence[Change]) -> Json:
     return {"events_per_s": len(changes) / spent, "cpu_us": cpu / len(changes) * 1e6}
 
 
-async def steady(sender: Sender, changes: Sequence[Change]) -> Json:
-    """Send 1,000 events a second; return the loop's lag in ms and its whole CPU time per event in µs.
+async def steady(sender: Sender, changes: Sequence[Change], rate: int = RATE) -> Json:
+    """Send so many events a second; return the loop's lag in ms and its whole CPU time per event in µs.
 
     The lag is how much later than asked a sleep of 1 to 5 ms on the same loop ends.
     """
@@ -136,7 +134,7 @@ async def steady(sender: Sender, changes: Sequence[Change]) -> Json:
     cpu, start = time.thread_time(), time.perf_counter()
     sent = 0
     while sent < len(changes):
-        due = min(int((time.perf_counter() - start) * RATE), len(changes))
+        due = min(int((time.perf_counter() - start) * rate), len(changes))
         sender.send(changes[sent:due], live=True)
         sent = due
         await asyncio.sleep(_TICK_S)
@@ -146,30 +144,8 @@ async def steady(sender: Sender, changes: Sequence[Change]) -> Json:
     await sender.settle()
     ordered = sorted(lags)
     return {
-        "p50": _quantile(ordered, 0.50) * 1e3,
-        "p99": _quantile(ordered, 0.99) * 1e3,
+        "p50": quantile(ordered, 0.50) * 1e3,
+        "p99": quantile(ordered, 0.99) * 1e3,
         "max": ordered[-1] * 1e3,
         "loop_us": cpu / len(changes) * 1e6,
     }
-
-
-def forget_peak() -> None:
-    """Make the peak of resident memory start anew from what is resident now, where the kernel lets us."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak_mb() -> float:
-    """Return the peak of resident memory in MB."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) * 1024 / 1e6
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]

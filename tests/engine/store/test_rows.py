@@ -1,6 +1,8 @@
 """Events come back from the store exactly as they went in."""
 
 import asyncio
+from copy import copy
+from dataclasses import FrozenInstanceError
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +14,7 @@ from homeiq_engine.model import EntityFacts, Event, EventKind, Origin
 from homeiq_engine.store import Store
 from homeiq_engine.store._rows import facts_from_json, facts_to_json, is_inline, pack_context, unpack_context
 from homeiq_engine.store._times import from_column, to_column
-from tests.engine.store.samples import CONTEXTS, EVENTS, FACTS, ManualClock, event, events, raw, without_id
+from tests.engine.store.samples import CONTEXTS, EVENTS, FACTS, ManualClock, all_events, event, events, raw, without_id
 
 _ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 _ULID_US = 1_469_922_850_259_000
@@ -151,3 +153,17 @@ async def test_every_kind_and_origin_is_kept(store: Store, kind: EventKind, orig
     (found,) = await store.events_after(0, 10)
 
     assert (found.kind, found.origin) == (kind, origin)
+
+
+async def test_an_event_that_was_read_is_as_frozen_and_as_whole_as_one_that_was_made(store: Store) -> None:
+    made = event(1, payload="{}", name="x")
+    await store.append([made])
+
+    (read,) = await all_events(store)
+
+    assert type(read) is type(made)
+    assert without_id(read) == made
+    assert hash(without_id(read)) == hash(made)
+    assert copy(read) == read
+    with pytest.raises(FrozenInstanceError):
+        read.state = "other"

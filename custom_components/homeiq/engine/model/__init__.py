@@ -30,9 +30,8 @@ from ._event import (
 )
 from ._habit import Evidence, Habit, HabitKind, MiningResult, Rejection
 from ._json import Json, as_list, as_number, as_object, as_text, as_whole
-from ._query import EventPage, EventQuery
-from ._rollup import RollUp, RollUpQuery, Span
 from ._query import MAX_LIMIT, EventPage, EventQuery, bad_query, check_query
+from ._rollup import RollUp, RollUpQuery, Span
 from ._verdict import Finding, Level, Verdict
 
 __all__ = [
@@ -82,9 +81,9 @@ __all__ = [
     "as_object",
     "as_text",
     "as_whole",
-    "decimal_value",
     "bad_query",
     "check_query",
+    "decimal_value",
     "kept_line",
     "numeric_value",
 ]

@@ -21,6 +21,7 @@ from ._transfer_restore import RestoreReport, restore
 
 __all__ = [
     "MAX_DEAD_LETTERS",
+    "MAX_LIMIT",
     "SCHEMA_VERSION",
     "CheckpointHold",
     "Essentials",

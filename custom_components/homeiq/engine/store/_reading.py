@@ -13,6 +13,9 @@ from ._rows import SELECT_EVENTS, from_row
 from ._times import to_column
 
 _INT64_MAX: Final = 2**63 - 1
+# Codes up to these are not in the partial indexes events_by_kind and events_by_origin.
+_COMMON_KIND: Final = 1
+_COMMON_ORIGIN: Final = 0
 
 
 def check_question(query: EventQuery) -> tuple[int, int] | None:
@@ -53,9 +56,16 @@ async def read_page(connection: aiosqlite.Connection, query: EventQuery) -> Even
         where.append("at < ?")
         values.append(to_column(query.end_us))
     if query.kinds is not None:
-        among("kind", [KIND_TO_CODE[kind] for kind in query.kinds])
+        kinds = [KIND_TO_CODE[kind] for kind in query.kinds]
+        among("kind", kinds)
+        if query.entity_ids is None and min(kinds, default=0) > _COMMON_KIND:
+            # The index of rare kinds serves only a query that says so; beside entities, theirs is the better one.
+            where.append(f"kind > {_COMMON_KIND:d}")
     if query.origins is not None:
-        among("origin", [ORIGIN_TO_CODE[origin] for origin in query.origins])
+        origins = [ORIGIN_TO_CODE[origin] for origin in query.origins]
+        among("origin", origins)
+        if query.entity_ids is None and min(origins, default=0) > _COMMON_ORIGIN:
+            where.append(f"origin > {_COMMON_ORIGIN:d}")
     if cursor is not None:
         where.append(f"(at, id) {'<' if query.newest_first else '>'} (?, ?)")
         values += [to_column(cursor[0]), cursor[1]]

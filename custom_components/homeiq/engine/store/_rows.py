@@ -7,16 +7,17 @@ to 10 where the first 6, which are milliseconds, are the event's own time; an id
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
-from ulid_transform import bytes_to_ulid, ulid_to_bytes
+from ulid_transform import ulid_to_bytes
 
 from ..model import NO_FACTS, EntityFacts, Event
 from ._codes import CODE_TO_KIND, CODE_TO_ORIGIN, KIND_TO_CODE, ORIGIN_TO_CODE
 from ._dimensions import Dimension, Dimensions
 from ._statements import SqlValue
 from ._times import from_column, to_column
+from ._ulids import ulid_text
 
 _ULID_LENGTH: Final = 26
 _ULID_ALPHABET: Final = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
@@ -85,7 +86,7 @@ def unpack_context(packed: bytes | str | None, time_us: int) -> str | None:
         return packed
     if len(packed) == _ULID_REST:
         packed = (time_us // 1_000).to_bytes(_ULID_TIME) + packed
-    return bytes_to_ulid(packed)
+    return ulid_text(packed)
 
 
 # By identity: events of one entity share their facts, and hashing eight fields costs more than all else of a row.
@@ -178,23 +179,35 @@ def to_values(event: Event, row_id: int, dimensions: Dimensions) -> tuple[SqlVal
     )
 
 
+class _Draft:
+    """Be an event while its fields are set.
+
+    An ordinary class sets its slots in a quarter of the time that a frozen one needs (0.5 instead of 1.8 µs for fifteen of
+    them, a fifth of what reading an event costs). Its slots are the event's, so that it can become one.
+    """
+
+    __slots__ = tuple(Event.__slots__)
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.id = row[0]
+        self.time_us = time_us = from_column(row[1])
+        self.kind = CODE_TO_KIND[row[2]]
+        self.origin = CODE_TO_ORIGIN[row[3]]
+        self.entity_id = row[4]
+        self.state = row[5]
+        self.old_state = row[6]
+        self.held_us = row[7]
+        self.payload = row[8]
+        self.name = row[9]
+        self.context_id = unpack_context(row[10], time_us)
+        self.parent_id = unpack_context(row[11], time_us)
+        self.user_id = row[12]
+        self.responsible = row[13]
+        self.facts = facts_from_json(row[14])
+
+
 def from_row(row: Sequence[Any]) -> Event:
     """Return the event in a row of SELECT_EVENTS."""
-    time_us = from_column(row[1])
-    return Event(
-        id=row[0],
-        time_us=time_us,
-        kind=CODE_TO_KIND[row[2]],
-        origin=CODE_TO_ORIGIN[row[3]],
-        entity_id=row[4],
-        state=row[5],
-        old_state=row[6],
-        held_us=row[7],
-        payload=row[8],
-        name=row[9],
-        context_id=unpack_context(row[10], time_us),
-        parent_id=unpack_context(row[11], time_us),
-        user_id=row[12],
-        responsible=row[13],
-        facts=facts_from_json(row[14]),
-    )
+    draft = _Draft(row)
+    draft.__class__ = Event  # type: ignore[assignment]
+    return cast("Event", draft)
