@@ -36,11 +36,13 @@ from ._times import from_column, to_column
 _DAY_US: Final = 86_400_000_000
 _GIB: Final = 1 << 30
 _NEAR: Final = 0.9
-_STEP_ROWS: Final = 1_000
+_STEP_ROWS: Final = 500
 _STEP_PAGES: Final = 256
 _PAGE: Final = 10_000
-# Rows that go at least before the size is measured again: finding what they alone referred to reads all of the store.
+# Rows that go at least before the size is measured again, and what part of all: finding what they alone referred to reads
+# all of the store.
 _ROUND_ROWS: Final = 1_000
+_ROUND_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +182,7 @@ class Retention:
         """Delete the oldest finished days until what is left fits, whoever has not acknowledged them."""
         while (figures := await read_in_thread(self._store, _measure)).used_bytes > max_bytes:
             rows = await read_in_thread(self._store, _count_events)
-            share = (figures.used_bytes - max_bytes) / figures.used_bytes
+            share = max(_ROUND_SHARE, (figures.used_bytes - max_bytes) / figures.used_bytes)
             if not await self._purge(today_us, done, at_most=max(_ROUND_ROWS, ceil(rows * share))):
                 return
             await self._delete_orphans()
