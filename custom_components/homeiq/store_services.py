@@ -11,9 +11,8 @@ from typing import Any, Final
 from homeassistant.core import ServiceResponse
 from homeassistant.util import dt as dt_util
 
-from .engine.model import RollUp, RollUpQuery, Span
+from .engine.model import MAX_LIMIT, RollUp, RollUpQuery, Span
 from .engine.store import (
-    MAX_LIMIT,
     ExportForm,
     ExportReport,
     ImportReport,

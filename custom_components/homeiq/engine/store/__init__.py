@@ -9,7 +9,6 @@ from ._full_check import full_check
 from ._integrity import damaged_files, remove_files, size as store_size
 from ._migrations import SCHEMA_VERSION
 from ._moving import begin_store, move_store
-from ._reading import MAX_LIMIT
 from ._retention import Retention, RetentionPolicy, RetentionReport, default_cap
 from ._rollup import RollUps
 from ._salvage import SalvageReport, salvage
@@ -21,7 +20,6 @@ from ._transfer_restore import RestoreReport, restore
 
 __all__ = [
     "MAX_DEAD_LETTERS",
-    "MAX_LIMIT",
     "SCHEMA_VERSION",
     "CheckpointHold",
     "Essentials",

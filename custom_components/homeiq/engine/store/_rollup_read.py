@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from ..model import QueryError, RollUp, RollUpQuery, Span
-from ._reading import MAX_LIMIT
+from ..model import MAX_LIMIT, QueryError, RollUp, RollUpQuery, Span
 from ._rollup_fold import as_number
 from ._rollup_spans import END_US, FIRST_US, HOUR_US, SPAN_TO_CODE, Spans
 from ._times import from_column, to_column
