@@ -19,9 +19,11 @@ def _copy_slowly(path: Path, target: Path, seconds: float) -> None:
     """Copy the file in pieces over some time, and then its log, as a backup of a large folder does."""
     target.parent.mkdir()
     for suffix in ("", "-wal"):
+        # Between two files a backup takes its time, too.
+        time.sleep(seconds)
         source = path.with_name(path.name + suffix)
         with source.open("rb") as reading, target.with_name(target.name + suffix).open("wb") as writing:
-            size = source.stat().st_size // _PIECES + 1
+            size = max(source.stat().st_size // _PIECES, 65_536)
             while piece := reading.read(size):
                 writing.write(piece)
                 time.sleep(seconds / _PIECES / 2)
