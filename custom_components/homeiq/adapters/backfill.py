@@ -4,11 +4,8 @@ Newest first, in the background, resumable.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
-import json
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +15,7 @@ from homeassistant.helpers import start
 from ..const import LOGGER
 from ..engine.model import EngineError, RawEvent, StoreError
 from ..engine.pipeline import Enricher, FilterSettings, Pipeline
-from ..engine.store import Store
+from ..engine.store import Store, entity_hash, forget_entity, forgotten_entities
 from .bus import HassEventDecoder
 
 if TYPE_CHECKING:
@@ -35,7 +32,6 @@ _CHUNK: Final = 1_000
 _PAUSE_S: Final = 0.02
 _RETRY_S: Final = 60.0
 _META_UNTIL: Final = "backfill_until"
-_META_FORGOTTEN: Final = "backfill_forgotten"
 _DONE: Final = "done"
 _DAY_S: Final = 86_400.0
 
@@ -90,14 +86,8 @@ class Backfill:
                 return
 
     async def async_forget(self, entity_id: str) -> None:
-        """Never bring an entity's past back from the recorder, which may hold it on.
-
-        Only a hash of its id is kept: the store shall not name what was forgotten.
-        """
-        await self._store.set_meta(_META_FORGOTTEN, json.dumps(sorted({*await self._forgotten(), _hash(entity_id)})))
-
-    async def _forgotten(self) -> frozenset[str]:
-        return frozenset(json.loads(await self._store.get_meta(_META_FORGOTTEN) or "[]"))
+        """Never bring back from the recorder, which may hold it on, what an entity did until now."""
+        await forget_entity(self._store, entity_id)
 
     async def _async_started(self) -> None:
         started = asyncio.Event()
@@ -160,7 +150,7 @@ class Backfill:
             since = until - window
             # A cause never stays known from a newer window to an older one, so each gets an enricher of its own.
             enricher = Enricher(HassEventDecoder(), settings(), started=True)
-            forgotten = await self._forgotten()
+            forgotten = await forgotten_entities(self._store)
             read = await history.async_read(max(since, first), until)
             events = [event for event in read if not (forgotten and _is_about(event, forgotten))]
             for begin in range(0, len(events), _CHUNK):
@@ -190,13 +180,12 @@ def _recorder_history(hass: HomeAssistant) -> RecorderHistory:
     return RecorderHistory(hass)
 
 
-@lru_cache(maxsize=10_000)
-def _hash(entity_id: str) -> str:
-    return sha256(entity_id.encode()).hexdigest()
-
-
-def _is_about(event: RawEvent, forgotten: frozenset[str]) -> bool:
-    """Return whether an event is of a forgotten entity or a call that aims at one."""
+def _is_about(event: RawEvent, forgotten: Mapping[str, int]) -> bool:
+    """Return whether an event from before the forgetting is of a forgotten entity or a call that aims at one."""
     targets = (event.data or {}).get("entity_id", ())
     named = targets if isinstance(targets, list | tuple) else (targets,)
-    return any(_hash(str(name)) in forgotten for name in (event.entity_id, *named) if name is not None)
+    return any(
+        forgotten.get(entity_hash(str(name)), event.time_us) > event.time_us
+        for name in (event.entity_id, *named)
+        if name is not None
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiosqlite
 import pytest
 
 from homeiq_engine.model import StoreError
@@ -60,8 +61,8 @@ async def test_damage_is_told_and_the_next_write_sets_the_file_aside(store: Stor
     assert (await store.stats()).events == 3
 
 
-async def _checkpoint(writer: object) -> None:
-    await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
+async def _checkpoint(writer: aiosqlite.Connection) -> None:
+    await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def test_a_cancelled_check_ends_at_once(store: Store) -> None:

@@ -281,7 +281,7 @@ async def test_files_that_cannot_be_restored_change_nothing(
 
 
 async def _cancelled(store: Store, file: Path) -> None:
-    task = asyncio.ensure_future(restore(store, file, progress=lambda _, __: task.cancel()))
+    task: asyncio.Future[object] = asyncio.ensure_future(restore(store, file, progress=lambda _, __: task.cancel()))
     await task
 
 
