@@ -86,10 +86,7 @@ class Backfill:
                 return
 
     async def async_forget(self, entity_id: str) -> None:
-        """Never bring an entity's past back from the recorder, which may hold it on.
-
-        Only a hash of its id is kept: the store shall not name what was forgotten.
-        """
+        """Never bring back from the recorder, which may hold it on, what an entity did until now."""
         await forget_entity(self._store, entity_id)
 
     async def _async_started(self) -> None:
@@ -184,11 +181,11 @@ def _recorder_history(hass: HomeAssistant) -> RecorderHistory:
 
 
 def _is_about(event: RawEvent, forgotten: Mapping[str, int]) -> bool:
-    """Return whether an event is of a forgotten entity, or a call that aims at one, of the time before it was forgotten."""
+    """Return whether an event from before the forgetting is of a forgotten entity or a call that aims at one."""
     targets = (event.data or {}).get("entity_id", ())
     named = targets if isinstance(targets, list | tuple) else (targets,)
     return any(
-        forgotten.get(entity_hash(str(name)), -1) >= event.time_us
+        forgotten.get(entity_hash(str(name)), event.time_us) > event.time_us
         for name in (event.entity_id, *named)
         if name is not None
     )

@@ -40,9 +40,8 @@ def _report(**counts: int | bool) -> ImportReport:
 
 
 def _lines(path: Path) -> list[bytes]:
-    opened = {".zst": zstd.open, ".gz": gzip.open}[path.suffix]
-    with opened(path, "rb") as file:
-        return file.read().splitlines(keepends=True)
+    unpack = {".zst": zstd.decompress, ".gz": gzip.decompress}[path.suffix]
+    return unpack(path.read_bytes()).splitlines(keepends=True)
 
 
 @pytest.mark.parametrize("form", ExportForm)
@@ -173,7 +172,7 @@ async def test_an_interrupted_import_goes_on_where_it_was(store: Store, tmp_path
     """Cancelled in the middle and asked for again: the rest is stored, what was done is not looked at again."""
     await store.append(events(3000))
     await export_events(store, tmp_path / "export")
-    task = asyncio.ensure_future(
+    task: asyncio.Future[object] = asyncio.ensure_future(
         import_events(other, tmp_path / "export", progress=lambda done, _: task.cancel() if done == 1500 else None)
     )
     with pytest.raises(asyncio.CancelledError):
@@ -338,7 +337,7 @@ async def test_a_cancelled_export_leaves_nothing(store: Store, tmp_path: Path, f
     await store.append(events(3000))
     target = tmp_path / "out" / "export"
     target.parent.mkdir()
-    task = asyncio.ensure_future(
+    task: asyncio.Future[object] = asyncio.ensure_future(
         export_events(store, target, form=form, progress=lambda done, _: task.cancel() if done == 1000 else None)
     )
 

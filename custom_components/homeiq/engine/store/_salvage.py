@@ -110,6 +110,7 @@ def _salvage(damaged: Path, target: Path, tell: Callable[[int, int], None]) -> S
 
 
 def _save(file: DamagedFile, connection: sqlite3.Connection, tell: Callable[[int, int], None]) -> SalvageReport:
+    tell(0, file.pages)
     trees = Trees(file)
     found = _schema(file, trees)
     version = _version(file, found)
@@ -145,6 +146,7 @@ def _save(file: DamagedFile, connection: sqlite3.Connection, tell: Callable[[int
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
     report = _settle(connection, tables)
     connection.execute("COMMIT")
+    tell(file.pages, file.pages)
     return report
 
 

@@ -390,10 +390,9 @@ class Store(EventSink, HistoryReader):
     async def _replace(self, path: Path, last: Callable[[], Awaitable[None]]) -> Path:
         async with self._lock:
             with translated():
-                await self._ensure_open()
+                writer = await self._ensure_open()
                 await last()
-                writer, self._writer = self._writer, None
-                assert writer is not None
+                self._writer = None
                 try:
                     # Whoever wants to read from here on waits for the new file.
                     await self._no_readers()
@@ -403,7 +402,6 @@ class Store(EventSink, HistoryReader):
                     await close(writer)
                 before = await asyncio.to_thread(swap, path, self.path, self.clock.now_us())
                 self._opened = await asyncio.to_thread(identity, self.path)
-                self._check_s = None
                 return before
 
     async def _no_readers(self) -> None:
