@@ -16,6 +16,16 @@ QUICK = Backoff(first=0.05, longest=0.2, refused=0.2)
 type Log = list[logging.LogRecord]
 
 
+class Swapped:
+    """Be a source whose store can be exchanged, as a damaged file is."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(Follower(self.store, "replica-1"), name)
+
+
 def make_replica(
     source: Store | ReplicaSource,
     settings: InfluxSettings,

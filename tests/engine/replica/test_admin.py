@@ -179,3 +179,15 @@ async def test_what_is_no_certificate_is_refused_before_any_request(ca_pem: str)
         await check_connection(_settings("https://127.0.0.1:1", ca_pem=ca_pem))
 
     assert caught.value.reason is Reason.INVALID_CA
+
+
+async def test_an_organization_that_is_not_listed_is_missing(socket_enabled: None) -> None:
+    """Some servers answer with an empty list instead of 404."""
+    replies = {
+        "GET /ping": Reply(204, "", {"X-Influxdb-Version": "v2.7.12"}),
+        "GET /api/v2/orgs": Reply(200, '{"orgs": []}', {"Content-Type": "application/json"}),
+    }
+    with recorded(replies) as told, pytest.raises(InfluxError, match="no organization home") as caught:
+        await create_bucket(_settings(told.url), None)
+
+    assert caught.value.reason is Reason.BUCKET_NOT_FOUND

@@ -1,12 +1,15 @@
 """What a real influxd refuses is set aside with its words, alone; all else arrives, and may be tried again."""
 
+import asyncio
 from dataclasses import replace
+import json
 
 import pytest
 
 from homeiq_engine.replica import InfluxError, InfluxSettings, Reason, ReplicaState
 from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
+from tests.servers.recorded import Reply, recorded
 
 from .conftest import WallClock
 from .driving import Log, caught_up, cursor, events, make_replica, running, states, until
@@ -293,3 +296,60 @@ async def test_a_purge_recounts_the_letters(store: Store, settings: InfluxSettin
         await until(lambda: replica.stats.dead_letters == 1)
 
     assert (await replica.fresh_stats()).dead_letters == 1
+
+
+async def test_a_retry_of_a_stopped_replica_says_so(
+    store: Store, settings: InfluxSettings, influx: FaceProcess, follower: Follower
+) -> None:
+    """Also if the stop comes while the request is under way; the letters stay."""
+    _poison(influx, settings, "sensor")
+    await store.append(state_events(5))
+    replica = make_replica(store, settings)
+    async with running(replica):
+        await caught_up(replica, 5)
+        influx.freeze()
+        try:
+            retry = asyncio.ensure_future(replica.retry_dead_letters())
+            await asyncio.sleep(0.2)
+            await replica.stop()
+            with pytest.raises(InfluxError, match="stopped"):
+                await retry
+        finally:
+            influx.thaw()
+    with pytest.raises(InfluxError):
+        await replica.retry_dead_letters()
+
+    assert await follower.dead_letter_count() == 5
+
+
+async def test_partly_taken_is_not_taken(store: Store, settings: InfluxSettings, follower: Follower) -> None:
+    """201 with words is how some versions of InfluxDB 3 refuse points; the first line's own words are kept."""
+    said = {
+        "error": "partial write of line protocol occurred",
+        "data": [{"original_line": "sensor", "line_number": 1, "error_message": "invalid column type"}],
+    }
+    await store.append(state_events(1))
+    with recorded({"POST /api/v2/write": Reply(201, json.dumps(said))}) as told:
+        replica = make_replica(store, replace(settings, url=told.url))
+        replica._dispatcher._vouched_at = replica._clock.monotonic()
+        async with running(replica):
+            await caught_up(replica, 1)
+
+    (letter,) = await follower.dead_letters()
+    assert (letter.status, letter.words) == (
+        201,
+        "201: partial write of line protocol occurred: invalid column type",
+    )
+
+
+async def test_a_single_line_that_is_too_large_is_no_letter_where_nothing_is_taken(
+    store: Store, settings: InfluxSettings, follower: Follower
+) -> None:
+    """A proxy that answers 413 to everything is a fault of the connection."""
+    await store.append(state_events(8))
+    with recorded({"POST /api/v2/write": Reply(413, "")}) as told:
+        replica = make_replica(store, replace(settings, url=told.url))
+        async with running(replica):
+            await until(lambda: replica.stats.state is ReplicaState.RETRYING)
+
+    assert (replica.stats.cursor, await follower.dead_letter_count()) == (0, 0)

@@ -179,12 +179,13 @@ def test_what_is_left_out_does_not_change_the_others(times: list[int], kept: set
 def test_metrics_are_numbers_in_milliseconds(layout: Layout) -> None:
     """The value and nothing else, in either layout; what has none has no line."""
     events = [state_event(1, state="21.5"), state_event(2, state="on"), state_event(3, state="idle text")]
+    events.append(state_event(4, state="unavailable"))
 
     batch = encoder(layout=layout, metrics_only=True).encode(events)
 
     ends = [line.text.decode().partition(" ")[2] for line in batch.lines]
     assert ends == [f"value=21.5 {START_US // 1000 + 1}", f"value=1 {START_US // 1000 + 2}"]
-    assert batch.last_id == 4
+    assert batch.last_id == 5
 
 
 def _present(row: Row) -> Row:
@@ -395,3 +396,9 @@ def test_a_number_reads_back_as_the_same_float(value: float) -> None:
     read = float(line.partition("value=")[2].partition(" ")[0])
 
     assert (read, math.copysign(1, read)) == (value, math.copysign(1, value))
+
+
+def test_an_event_that_was_not_stored_cannot_be_encoded() -> None:
+    """Without a row id nobody could say how far the replica has come."""
+    with pytest.raises(ValueError, match="only stored events"):
+        encoder().encode([replace(state_event(), id=None)])

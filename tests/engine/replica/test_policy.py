@@ -1,16 +1,20 @@
 """Each answer of a server has its consequence: smaller bodies, a pause, a probe; and none of them loses an event."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from homeiq_engine.model import DeadLetter, Event, StoreError
 from homeiq_engine.replica import Backoff, CircuitState, InfluxSettings, Reason, ReplicaState
 from homeiq_engine.replica._breaker import PROBE
 from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
 
-from .driving import Log, caught_up, cursor, events, make_replica, running, states, until
+from .conftest import WallClock
+from .driving import Log, Swapped, caught_up, cursor, events, make_replica, running, states, until
 from .samples import START_US, state_event, state_events
 
 pytestmark = pytest.mark.server
@@ -59,7 +63,11 @@ async def test_a_circuit_opens_and_is_probed_with_little(
     await store.append(state_events(3000))
     influx.fail_writes(503, count=7)
     circuits: list[CircuitState] = []
-    replica = make_replica(store, settings, on_change=lambda: circuits.append(replica.stats.circuit))
+
+    def changed() -> None:
+        circuits.append(replica.stats.circuit)
+
+    replica = make_replica(store, settings, on_change=changed)
     before = influx.stats()["writes"]
     async with running(replica):
         await caught_up(replica, 3000)
@@ -339,3 +347,164 @@ async def test_a_refusal_during_a_resend_is_a_dead_letter_too(
     (letter,) = await Follower(store, "replica-1").dead_letters()
     assert (letter.event_id, await cursor(store)) == (21, 21)
     assert replica.acknowledges is True
+
+
+async def test_a_listener_that_fails_keeps_nothing_from_being_delivered(
+    store: Store, settings: InfluxSettings, influx: FaceProcess, influx_log: Log
+) -> None:
+    """Its error is logged, the events arrive."""
+
+    def fail() -> None:
+        raise RuntimeError("no screen")
+
+    await store.append(state_events(10))
+    replica = make_replica(store, settings, on_change=fail)
+    async with running(replica):
+        await caught_up(replica, 10)
+
+    assert len(events(influx, settings)) == 10
+    assert all("could not tell of a change" in record.getMessage() for record in influx_log)
+
+
+async def test_ten_batches_are_read_ahead_and_arrive_in_order(
+    store: Store, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """While one is under way the next is read, twins across the border included; faults between change nothing."""
+    twin = replace(state_event(4999), state="twin")
+    await store.append([*state_events(4999), twin, replace(twin, state="twin 2"), *state_events(19_999, first=5001)])
+    influx.fail_writes(503, count=2, after_storing=True)
+    replica = make_replica(store, settings)
+    async with running(replica):
+        await caught_up(replica, 25_000)
+
+    found = states(influx, settings)
+    assert len(found) == 25_000
+    assert {"twin", "twin 2"} < set(found)
+
+
+class _FailingAhead(Follower):
+    """Be a source that fails once, with the second batch."""
+
+    failed = False
+
+    async def events_after(self, row_id: int, limit: int) -> Sequence[Event]:
+        """Fail for the rows that are read ahead."""
+        if row_id == 5000 and not self.failed:
+            self.failed = True
+            raise StoreError("the disk hiccups", reason="io_error")
+        return await super().events_after(row_id, limit)
+
+
+async def test_what_cannot_be_read_ahead_is_read_again(
+    store: Store, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """The batch under way is not spoilt by it."""
+    await store.append(state_events(12_000))
+    replica = make_replica(_FailingAhead(store, "replica-1"), settings)
+    async with running(replica):
+        await caught_up(replica, 12_000)
+
+    assert len(states(influx, settings)) == 12_000
+
+
+async def test_two_stores_of_one_length_are_not_confused(
+    store: Store, settings: InfluxSettings, influx: FaceProcess, tmp_path: Path
+) -> None:
+    """While a batch waits for the server, its store is exchanged for another that is longer: all of that arrives."""
+    fresh = Store(tmp_path / "new.db", WallClock())
+    await store.append(state_events(100))
+    await fresh.append(state_events(300, first=1000))
+    source = Swapped(store)
+    influx.fail_writes(503, count=1000)
+    replica = make_replica(source, settings)
+    async with running(replica):
+        await until(lambda: replica.stats.state is ReplicaState.RETRYING)
+        source.store = fresh
+        influx.fail_writes(503)
+        await caught_up(replica, 300)
+    await fresh.close()
+
+    assert states(influx, settings) == [str(number) for number in range(1000, 1300)]
+
+
+class _Forgetful(Follower):
+    """Be a source that cannot persist the cursor the first times."""
+
+    fails = 3
+
+    async def advance(self, row_id: int, dead: Sequence[DeadLetter] = ()) -> None:
+        """Fail, or persist."""
+        if self.fails:
+            # Late, so that what is read ahead is there by then.
+            self.fails -= 1
+            await asyncio.sleep(0.1)
+            raise StoreError("the disk is full", reason="disk_full")
+        await super().advance(row_id, dead)
+
+
+async def test_what_could_not_be_persisted_is_sent_again_with_its_dead_letters(
+    store: Store, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """The server has taken the batch, the store has no room for the cursor: nothing is skipped, no letter is lost."""
+    form = f'climate value="text" {START_US * 1000}'.encode()
+    influx._open(f"{influx.influxql_url}/write?db={settings.bucket}", form)
+    await store.append([state_event(0, entity_id="climate.a"), *state_events(11_999, first=1)])
+    replica = make_replica(_Forgetful(store, "replica-1"), settings)
+    async with running(replica):
+        await caught_up(replica, 12_000)
+
+    assert states(influx, settings) == [str(number) for number in range(1, 12_000)]
+    assert await Follower(store, "replica-1").dead_letter_count() == 1
+
+
+async def test_a_stop_while_the_next_batch_is_read_leaves_nothing_behind(
+    store: Store, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """The server hangs, the next batch is being read: the stop is quick, and the next run brings all."""
+    await store.append(state_events(12_000))
+    replica = make_replica(_SlowAhead(store, "replica-1"), settings)
+    writes = influx.stats()["writes"]
+    influx.freeze()
+    try:
+        async with running(replica):
+            await until(lambda: influx.stats()["writes"] > writes)
+            started = asyncio.get_running_loop().time()
+            await replica.stop()
+            took = asyncio.get_running_loop().time() - started
+    finally:
+        influx.thaw()
+    again = make_replica(store, settings)
+    async with running(again):
+        await caught_up(again, 12_000)
+
+    assert took < 0.9
+    assert states(influx, settings) == [str(number) for number in range(12_000)]
+
+
+class _SlowAhead(Follower):
+    """Be a source that takes its time for all but the first batch."""
+
+    async def events_after(self, row_id: int, limit: int) -> Sequence[Event]:
+        """Wait if it is read ahead."""
+        if row_id >= 5000:
+            await asyncio.sleep(30)
+        return await super().events_after(row_id, limit)
+
+
+async def test_a_purge_during_a_resend_brings_nothing_back(
+    store: Store, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """The batch of the resend that waits was read before the purge; the resend begins again."""
+    await store.append(state_events(100))
+    replica = make_replica(store, settings)
+    async with running(replica):
+        await caught_up(replica, 100)
+        influx.fail_writes(503, count=1000)
+        await replica.resend(0, START_US * 2)
+        await until(lambda: replica.stats.state is ReplicaState.RETRYING)
+        await store.purge_entity("sensor.room_3")
+        await replica.purge_entity("sensor.room_3")
+        influx.fail_writes(503)
+        await until(lambda: replica.stats.sent == 190)
+
+    assert states(influx, settings) == [str(number) for number in range(100) if number % 10 != 3]

@@ -13,7 +13,7 @@ from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
 
 from .conftest import WallClock
-from .driving import Log, caught_up, cursor, make_replica, running, states, until
+from .driving import Log, Swapped, caught_up, cursor, make_replica, running, states, until
 from .samples import state_events
 
 pytestmark = pytest.mark.server
@@ -45,21 +45,11 @@ async def test_stopping_does_not_wait_for_a_server_that_hangs(
     assert states(influx, settings) == [str(number) for number in range(100)]
 
 
-class _Swapped:
-    """Be a source whose store can be exchanged, as a damaged file is."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(Follower(self.store, "replica-1"), name)
-
-
 async def test_a_store_begun_anew_is_followed_from_its_start(
     store: Store, settings: InfluxSettings, influx: FaceProcess, tmp_path: Path
 ) -> None:
     """After a damaged file was set aside row ids start again; its events are not taken for old ones."""
-    source = _Swapped(store)
+    source = Swapped(store)
     fresh = Store(tmp_path / "fresh.db", WallClock())
     await store.append(state_events(100))
     await fresh.append(state_events(150, first=100))
@@ -90,7 +80,7 @@ async def test_a_cursor_beyond_the_store_starts_over(
     ]
 
 
-class _Failing(_Swapped):
+class _Failing(Swapped):
     """Be a source whose reading fails so many times."""
 
     def __init__(self, store: Store, errors: Sequence[Exception]) -> None:
@@ -124,7 +114,7 @@ async def test_a_source_that_fails_is_asked_again(
     ]
 
 
-class _Hanging(_Swapped):
+class _Hanging(Swapped):
     """Be a source that never answers."""
 
     async def last_row_id(self) -> int:

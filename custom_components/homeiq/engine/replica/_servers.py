@@ -81,7 +81,8 @@ def _create_v2(connection: Connection, retention_s: int | None) -> None:
     try:
         with connection.using() as client:
             # By itself the client looks the organization up too, but forgets what the server said about it.
-            found = client.organizations_api().find_organizations(org=settings.org)
+            organizations = client.organizations_api()
+            found = organizations.find_organizations(org=settings.org)  # type: ignore[no-untyped-call]
             if not found:
                 raise settings.error(Reason.BUCKET_NOT_FOUND, f"there is no organization {settings.org}")
             client.buckets_api().create_bucket(bucket_name=settings.bucket, retention_rules=rules, org=found[0])
