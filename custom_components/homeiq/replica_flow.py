@@ -73,6 +73,7 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
         """Begin with nothing known."""
         self._data: dict[str, Any] = {}
         self._server = Server.UNKNOWN
+        self._missing = ""
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the server and the token."""
@@ -121,7 +122,7 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
         return self.async_show_menu(
             step_id="bucket_missing",
             menu_options=["create_bucket", "bucket"],
-            description_placeholders=self._told(),
+            description_placeholders=self._told() | {"error": self._missing},
         )
 
     async def async_step_create_bucket(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -228,11 +229,8 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
             await check_connection(influx_settings(self._data))
         except InfluxError as err:
             if err.reason is Reason.BUCKET_NOT_FOUND:
-                return self.async_show_menu(
-                    step_id="bucket_missing",
-                    menu_options=["create_bucket", "bucket"],
-                    description_placeholders=self._told() | dict(err.placeholders),
-                )
+                self._missing = err.placeholders["error"]
+                return await self.async_step_bucket_missing()
             problem: Problem = ({"base": err.reason}, dict(err.placeholders))
             if err.reason in _ABOUT_CONNECTION or self._data.get(CONF_METRICS_ONLY):
                 return self._show_connection(problem)

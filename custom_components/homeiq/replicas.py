@@ -90,6 +90,7 @@ class Replicas(Mapping[str, Replica]):
     async def async_stop(self) -> None:
         """Stop all; what they complained of is over with them."""
         self._ended = self.reauth.closed = True
+        await self.coordinator.async_shutdown()
         for subentry_id in list(self._running):
             await self._async_end(subentry_id)
             self.issues.async_forget(subentry_id)

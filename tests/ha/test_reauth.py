@@ -49,7 +49,9 @@ def _asked_for(hass: HomeAssistant) -> list[str]:
 
 def _refused(hass: HomeAssistant) -> set[str]:
     issues = ir.async_get(hass).issues.values()
-    return {str(issue.data["subentry_id"]) for issue in issues if issue.translation_key == "replica_unauthorized"}
+    return {
+        str((issue.data or {})["subentry_id"]) for issue in issues if issue.translation_key == "replica_unauthorized"
+    }
 
 
 async def _minute(hass: HomeAssistant) -> None:

@@ -1,6 +1,7 @@
 """The InfluxDB flow finds out what the server is, says precisely what is wrong, and tests before it keeps anything."""
 
 from collections.abc import Mapping
+from pathlib import Path
 import time
 from typing import Any
 
@@ -13,8 +14,10 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from tests.ha.conftest import Stored
 from tests.ha.connecting import answer, begin, begin_again, caught_up, connect, fields_of, to_settings
+from tests.servers.certificates import make_tls
 from tests.servers.debian_servers import VictoriaMetrics
 from tests.servers.face_process import FaceProcess
+from tests.servers.recorded import Reply, recorded
 
 DAY_US = 86_400_000_000
 
@@ -466,6 +469,80 @@ async def test_a_connection_of_the_first_version_is_followed_and_can_be_changed(
     step = await answer(hass, step, fields_of("bucket", connection))
     assert (await answer(hass, step, {}))["reason"] == "reconfigure_successful"
     assert "since_us" not in entry.subentries[subentry.subentry_id].data
+
+
+async def test_reading_back_finds_a_server_that_stores_nothing(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, influx: FaceProcess, connection: dict[str, Any]
+) -> None:
+    """Where it is asked for, a point is read back before the connection is kept."""
+    step = await to_settings(hass, entry, connection)
+    influx.behave(swallow=True)
+    try:
+        wrong = await answer(hass, step, {"verify_reads": True})
+    finally:
+        influx.behave()
+    assert (wrong["step_id"], wrong["errors"]) == ("settings", {"base": "not_stored"})
+    assert _suggested(wrong)["verify_reads"] is True
+    done = await answer(hass, wrong, {"verify_reads": True})
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert done["data"]["verify_reads"] is True
+
+
+PING_2 = Reply(204, "", {"X-Influxdb-Version": "v2.7.12", "X-Influxdb-Build": "OSS"})
+
+
+async def test_an_influxdb_2_needs_an_organization(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, socket_enabled: None
+) -> None:
+    with recorded({"GET /ping": PING_2, "POST /api/v2/write": Reply(204)}) as server:
+        step = await answer(hass, await begin(hass, entry), {"url": server.url, "token": "x"})
+        assert step["description_placeholders"]["server"] == "InfluxDB 2"
+        step = await answer(hass, step, {"bucket": "homeiq"})
+        assert (step["step_id"], step["errors"]) == ("bucket", {"org": "name_missing"})
+        assert _suggested(step)["bucket"] == "homeiq"
+        step = await answer(hass, step, {"org": "home", "bucket": "homeiq"})
+        assert step["step_id"] == "settings"
+
+
+async def test_certificates_of_ones_own_are_trusted_where_they_are_given(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, socket_enabled: None, tmp_path: Path
+) -> None:
+    """Without them the server cannot be reached, and the reason is told."""
+    authority, context = make_tls(tmp_path)
+    with recorded({"GET /ping": PING_2, "POST /api/v2/write": Reply(204)}, context) as server:
+        wrong = await answer(hass, await begin(hass, entry), {"url": server.url, "token": "x"})
+        assert wrong["errors"] == {"base": "cannot_connect"}
+        assert "CERTIFICATE_VERIFY_FAILED" in wrong["description_placeholders"]["error"]
+        step = await answer(hass, wrong, {"url": server.url, "ca_pem": f"\n{authority}\n"})
+        step = await answer(hass, step, {"org": "home", "bucket": "homeiq"})
+        done = await answer(hass, step, {})
+        await hass.async_block_till_done()
+    assert done["data"]["ca_pem"] == authority.strip()
+
+
+async def test_a_copy_of_numbers_only_can_become_a_full_one(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, connection: dict[str, Any], victoria: VictoriaMetrics
+) -> None:
+    """And the other way round; both times the place is another and is asked for."""
+    step = await answer(hass, await begin(hass, entry), {"url": victoria.url})
+    step = await answer(hass, step, {})
+    await answer(hass, step, {})
+    await hass.async_block_till_done()
+    (subentry,) = entry.subentries.values()
+    step = await answer(hass, await begin_again(hass, entry, subentry), fields_of("user", connection))
+    assert _suggested(step) == {"org": "", "bucket": ""}
+    step = await answer(hass, step, fields_of("bucket", connection))
+    assert (await answer(hass, step, {"layout": "core"}))["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    (subentry,) = entry.subentries.values()
+    assert "metrics_only" not in subentry.data
+    assert subentry.title == f"InfluxDB {connection['bucket']}"
+    step = await answer(hass, await begin_again(hass, entry, subentry), {"url": victoria.url, "verify_ssl": True})
+    assert step["step_id"] == "metrics_only"
+    step = await answer(hass, step, {})
+    assert (await answer(hass, step, {}))["reason"] == "reconfigure_successful"
+    assert entry.subentries[subentry.subentry_id].data["metrics_only"] is True
 
 
 async def test_every_step_can_be_shown_by_the_frontend(

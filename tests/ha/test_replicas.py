@@ -10,6 +10,7 @@ from unittest.mock import patch
 from custom_components.homeiq import runtime
 from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.engine.model import StoreError
+from custom_components.homeiq.engine.replica import InfluxError, Reason
 from custom_components.homeiq.engine.store import Follower, cursors
 from custom_components.homeiq.replica_coordinator import UPDATE_INTERVAL
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
@@ -290,6 +291,18 @@ async def test_a_connection_of_a_kind_from_the_future_is_left_alone(
     assert homeiq.replicas == {}
     await hass.config_entries.async_reload(entry.entry_id)
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_server_whose_kind_cannot_be_told_is_followed_all_the_same(
+    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, connection: dict[str, Any]
+) -> None:
+    """It may take points and go away before it is asked what it is."""
+    away = InfluxError("away", reason=Reason.CANNOT_CONNECT, error="away")
+    with patch("custom_components.homeiq.replicas.detect_server", side_effect=away) as asked:
+        subentry = await connect(hass, entry, connection)
+        await until(hass, lambda: asked.called)
+    assert homeiq.replicas[subentry.subentry_id].stats.state == "following"
+    assert _issues(hass) == set()
 
 
 async def test_retention_may_rely_on_what_full_copies_have_taken(
