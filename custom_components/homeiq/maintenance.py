@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_change, async_track_time_interval
@@ -71,7 +72,7 @@ class Maintenance:
         self._one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stoppers: list[Callable[[], None]] = []
-        self.rollups = RollUps(store, dt_util.get_default_time_zone)
+        self.rollups = RollUps(store, _time_zone)
         self._retention = Retention(store, self.rollups)
         self.report: RetentionReport | None = None
 
@@ -208,6 +209,12 @@ class Maintenance:
                 "Events were deleted that a replica never took, because the size cap is reached: %s", counted
             )
             async_report_unreplicated(self._hass, counted)
+
+
+def _time_zone() -> ZoneInfo:
+    """Return the home's time zone; Home Assistant's is always one of the database's, which its type does not say."""
+    zone = dt_util.get_default_time_zone()
+    return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
 
 
 def _now_us() -> int:

@@ -157,8 +157,13 @@ async def test_roll_ups_are_answered_by_hour_and_by_day(hass: HomeAssistant) -> 
         "low": 0.0,
         "high": 4.0,
     }
-    days = (await _ask(hass, "query_rollups", span="day", start="2026-09-20 00:00:00", end="2026-09-23 00:00:00"))["rollups"]
-    assert {(one["entity_id"], one["events"]) for one in days if one["events"]} >= {("sensor.a", 120), ("sensor.b", 120)}
+    days = (await _ask(hass, "query_rollups", span="day", start="2026-09-20 00:00:00", end="2026-09-23 00:00:00"))[
+        "rollups"
+    ]
+    assert {(one["entity_id"], one["events"]) for one in days if one["events"]} >= {
+        ("sensor.a", 120),
+        ("sensor.b", 120),
+    }
     assert len((await _ask(hass, "query_rollups", limit=1, **RANGE))["rollups"]) == 1
     assert (await _ask(hass, "query_rollups", entity_id="sensor.nobody"))["rollups"] == []
 
@@ -325,7 +330,12 @@ async def test_bad_input_is_refused_by_field_and_value_and_nothing_is_done(
     assert (folder / "there.jsonl.zst").read_text() == "mine"
 
 
-ALL = [("export_data", {}), ("import_data", {"path": "a"}), ("restore", {"path": "a"}), ("query_rollups", {})]
+ALL: list[tuple[str, dict[str, Any]]] = [
+    ("export_data", {}),
+    ("import_data", {"path": "a"}),
+    ("restore", {"path": "a"}),
+    ("query_rollups", {}),
+]
 
 
 @pytest.mark.usefixtures("entry")

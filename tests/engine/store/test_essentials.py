@@ -14,7 +14,9 @@ from homeiq_engine.store import _essentials
 from tests.engine.store.samples import T0_US, ManualClock, all_events, event, raw
 
 HOUR_US = 3_600_000_000
-_ROLLUPS = "SELECT e.key, r.span, r.start, r.events, r.low, r.high FROM rollups AS r JOIN entities AS e ON e.id = r.entity"
+_ROLLUPS = (
+    "SELECT e.key, r.span, r.start, r.events, r.low, r.high FROM rollups AS r JOIN entities AS e ON e.id = r.entity"
+)
 
 
 @pytest.fixture
@@ -69,7 +71,11 @@ async def test_a_store_begun_with_the_extract_has_the_roll_ups_and_goes_on_with_
     assert await all_events(again) == []
     stats = await again.stats()
     assert (stats.events, stats.counters["stored"]) == (0, 42)
-    assert [await again.get_meta(name) for name in ("backfill_until", "import:abc", "forgotten")] == [None, None, '["x"]']
+    assert [await again.get_meta(name) for name in ("backfill_until", "import:abc", "forgotten")] == [
+        None,
+        None,
+        '["x"]',
+    ]
     assert raw(again.path, "PRAGMA integrity_check") == [("ok",)]
     await _fill(again, 5, 1)
     assert [one.id for one in await all_events(again)] == list(range(43, 57))
@@ -113,7 +119,9 @@ async def test_the_extract_of_another_store_is_written_anew(
 
 
 @pytest.mark.parametrize("content", [b"no database at all", b""])
-async def test_a_damaged_extract_is_written_anew(essentials: Essentials, target: Path, path: Path, content: bytes) -> None:
+async def test_a_damaged_extract_is_written_anew(
+    essentials: Essentials, target: Path, path: Path, content: bytes
+) -> None:
     await essentials.update()
     target.write_bytes(content * 1000)
     await essentials.update()
