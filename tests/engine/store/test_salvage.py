@@ -1,18 +1,14 @@
 """What is readable of a damaged file is saved, and the report says exactly how many rows were saved and lost."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 import random
-import sqlite3
 
 import pytest
 
-from homeiq_engine.model import Event, EventKind, StoreError, StoreNewerError, TransferError
-from homeiq_engine.store import SCHEMA_VERSION, Store, import_events, salvage
-from homeiq_engine.store._salvage_pages import DamagedFile, Trees
-from tests.engine.store.samples import ManualClock, all_events, event, events, raw, without_id
-from tests.engine.store.small_disk import small_disk
+from homeiq_engine.model import Event, EventKind
+from homeiq_engine.store import Store, salvage
+from tests.engine.store.samples import ManualClock, all_events, event, raw
 
 PAGE = 4096
 COUNT = 12_000

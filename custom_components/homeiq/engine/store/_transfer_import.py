@@ -24,7 +24,7 @@ class ImportReport:
 
     ``read`` = ``stored`` + ``duplicates`` + ``forgotten`` + ``refused`` + ``resumed``: stored anew, there already, left
     out because their entity was forgotten, no events of this version, done by an earlier run that was interrupted.
-    ``verified`` says whether the file was whole: an export that was cut off has no count and no hash at its end.
+    ``verified`` says whether the file was as it had been written, by the count and the hash at its end.
     """
 
     read: int
@@ -64,7 +64,7 @@ async def import_events(store: Store, source: Path, *, progress: Progress = no_p
                 duplicates += len(kept) - new
                 await store.set_meta(name, str(position))
             progress(read, opened.total)
-        verified = opened.verified
+        verified = opened.verified and not refused
     await _forget_position(store, name)
     return ImportReport(
         read=read,
