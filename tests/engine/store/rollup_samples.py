@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+import sys
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
+import pytest
 
 from homeiq_engine.model import Event, EventKind, Origin, RollUp, RollUpQuery, Span
 from homeiq_engine.store import RollUps
@@ -114,10 +116,7 @@ def _bucket(mine: Sequence[Event], entity_id: str, span: Span, start: int, end: 
     numbers = [(_number(state), held) for state, held in stretches]
     values = [value for value, _ in numbers if value is not None]
     weight = sum(held for value, held in numbers if value is not None)
-    words: dict[str, float] = {}
-    for state, held in stretches:
-        if state is not None and _number(state) is None and held:
-            words[state] = words.get(state, 0) + held / 1e6
+    words = [state for state, held in stretches if state is not None and _number(state) is None and held]
     return RollUp(
         entity_id=entity_id,
         span=span,
@@ -130,7 +129,7 @@ def _bucket(mine: Sequence[Event], entity_id: str, span: Span, start: int, end: 
         mean=sum(value * (held / weight) for value, held in numbers if value is not None) if weight else None,
         last=_number(at_end),
         rise=_rise([_number(one.state) for one in before], [_number(one.state) for one in now]) if values else None,
-        states=words,
+        states={word: sum(held for state, held in stretches if state == word) / 1e6 for word in words},
         state=at_end,
     )
 
@@ -151,19 +150,21 @@ def _rise(before: Sequence[float | None], now: Sequence[float | None]) -> float:
                 step, peak = max(0.0, value - peak), max(peak, value)
             previous = value
         counted.append(step)
-    return min(sum(counted[len(before) :]), 1.7976931348623157e308)
+    return min(sum(counted[len(before) :]), sys.float_info.max)
+
+
+def plainly(rollups: Sequence[RollUp]) -> list[dict[str, Any]]:
+    """Return roll-ups as mappings."""
+    return [{name: getattr(one, name) for name in RollUp.__slots__} for one in rollups]
 
 
 def approximately(rollups: Sequence[RollUp]) -> list[dict[str, Any]]:
-    """Return roll-ups in a form that compares sums of floats as such."""
-    rounded = ("mean", "rise")
-    return [
-        {
-            name: f"{value:.9g}" if name in rounded and value is not None else value
-            for name, value in ((name, getattr(one, name)) for name in RollUp.__slots__)
-        }
-        for one in rollups
-    ]
+    """Return what roll-ups as mappings should equal, sums of floats to nine digits of the numbers that went in."""
+    plain = plainly(rollups)
+    for one in plain:
+        scale = max(abs(one["low"] or 0.0), abs(one["high"] or 0.0), sys.float_info.min)
+        one |= {name: pytest.approx(one[name], rel=1e-9, abs=1e-9 * scale) for name in ("mean", "rise")}
+    return plain
 
 
 async def all_rollups(rollups: RollUps, start_us: int, end_us: int) -> list[RollUp]:

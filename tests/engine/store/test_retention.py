@@ -1,15 +1,18 @@
 """Retention lets go of what is old, only after it was rolled up, and not before every follower has it, up to the cap."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import aiosqlite
 import pytest
 
-from homeiq_engine.model import Event, RollUpQuery, Span
-from homeiq_engine.store import Retention, RetentionPolicy, RollUps, Store, _purging, default_cap
+from homeiq_engine.model import Event, RollUpQuery, Span, StoreError
+from homeiq_engine.store import Retention, RetentionPolicy, RollUps, Store, _pace, _purging, _retention, default_cap
+from tests.engine.store.interrupting import Interrupter
 from tests.engine.store.rollup_samples import DAY_US, HOUR_US, us
-from tests.engine.store.samples import all_events, event, raw
+from tests.engine.store.samples import ManualClock, all_events, event, raw
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON_US = us("2026-06-20 12:00", "Europe/Berlin")
@@ -255,9 +258,93 @@ async def test_no_step_touches_more_rows_than_may_be(
 
     assert report.purged > 8000
     assert sum(touched) > 30_000
-    # A deleted event, a row of a roll-up with its mark: 1,000 events, or 500 roll-ups, and their bookkeeping.
-    assert max(touched) <= 2_010
+    # 500 events, or 500 roll-ups and as many marks, and their bookkeeping.
+    assert max(touched) <= 1_010
 
 
 def test_the_default_cap_is_a_tenth_of_what_is_free_but_no_more_than_two_gibibytes() -> None:
     assert [default_cap(free) for free in (0, 5 * GIB, 100 * GIB)] == [0, GIB // 2, 2 * GIB]
+
+
+@pytest.mark.parametrize("run_after", [True, False])
+async def test_broken_off_between_any_two_steps_it_goes_on_with_exact_counts(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, run_after: bool
+) -> None:
+    """Whichever write is the first that does not come, the next run ends where one alone would, counters included."""
+    monkeypatch.setattr(_pace, "_LEAST_ROWS", 60)
+    monkeypatch.setattr(_retention, "_STEP_ROWS", 60)
+    monkeypatch.setattr(_retention, "_ROUND_ROWS", 100)
+    kept = days(12, 40, width=300)
+
+    async def broken_off(after: float) -> tuple[int, object]:
+        store = Store(path.with_name(f"{after}.db"), clock)
+        await store.append(kept)
+        await RollUps(store, lambda: BERLIN).update(NOON_US - int(run_after) * DAY_US)
+        interrupter = Interrupter(store, monkeypatch)
+        interrupter.left = after
+        policy = RetentionPolicy(raw_days=35, hour_days=32, max_bytes=250_000)
+        with suppress(StoreError):
+            await Retention(store, RollUps(store, lambda: BERLIN)).run(NOON_US, policy, {"a": 450, "b": 50})
+        steps = interrupter.let_through
+        interrupter.left = float("inf")
+        report = await Retention(store, RollUps(store, lambda: BERLIN)).run(NOON_US, policy, {"a": 450, "b": 50})
+        found = [one.id for one in await all_events(store)]
+        counters = (await store.stats()).counters
+        tables = [raw(store.path, f"SELECT COUNT(*) FROM {table}") for table in ("rollups", "payloads", "rollup_due")]
+        await store.close()
+        assert counters["purged"] == 480 - len(found)
+        assert counters["unreplicated:b"] == max(0, 480 - len(found) - 50) == counters["unreplicated"]
+        assert report.used_bytes <= 250_000
+        return steps, (tables[0], tables[2], tables[1][0][0] - len(found))
+
+    steps, alone = await broken_off(float("inf"))
+    assert steps > 8
+    assert [await broken_off(number) for number in range(steps)] == [(number, alone) for number in range(steps)]
+
+
+async def _live(store: Store, count: int, per_day: int) -> None:
+    """Live for some days: events all day, roll-ups and retention every night; then look whether all adds up."""
+    rollups = RollUps(store, lambda: BERLIN)
+    retention = Retention(store, rollups)
+    policy = RetentionPolicy(raw_days=count // 8, hour_days=count // 5)
+    begin_us = us("2026-01-10 03:00", "UTC")
+    used: list[int] = []
+    purged = 0
+    for day in range(count):
+        today = days(1, per_day, first_us=begin_us + day * DAY_US)
+        await store.append(today)
+        await rollups.update(begin_us + day * DAY_US + DAY_US // 2)
+        report = await retention.run(begin_us + (day + 1) * DAY_US, policy, {"a": (day + 1) * per_day})
+        await retention.give_back(5)
+        used.append(report.used_bytes)
+        purged += report.purged
+    end_us = begin_us + count * DAY_US
+    await rollups.update(end_us + DAY_US)
+    stored = await rollups.query(
+        RollUpQuery(entity_ids=None, start_us=begin_us - DAY_US, end_us=end_us, span=Span.DAY, limit=10_000)
+    )
+    held = await all_events(store)
+    hours = raw(store.path, "SELECT MIN(start) + 1861920000000000, SUM(events) FROM rollups WHERE span = 0")
+
+    assert sum(one.events for one in stored) == count * per_day
+    assert sum(one.changes for one in stored) == count * per_day
+    assert len(held) + purged == count * per_day
+    assert (await store.stats()).counters == {"stored": count * per_day, "purged": purged}
+    assert all(end_us - one.time_us < (count // 8 + 1) * DAY_US for one in held)
+    assert hours[0][0] > end_us - (count // 5 + 2) * DAY_US
+    assert hours[0][1] == pytest.approx(per_day * (count // 5), abs=2 * per_day)
+    # Once hours begin to go only daily roll-ups grow: five entities, a hundred bytes each a day.
+    settled = used[count // 5 + 3 :]
+    assert max(settled) < settled[0] + len(settled) * 5 * 120 + 150_000
+    assert store.path.stat().st_size < max(settled) * 2
+
+
+async def test_a_month_of_nights_keeps_size_and_counts(store: Store) -> None:
+    """Forty simulated days: raw, hours and size stay within bounds, and every event is counted once."""
+    await _live(store, 40, 200)
+
+
+@pytest.mark.slow
+async def test_four_hundred_nights_keep_size_and_counts(store: Store) -> None:
+    """Four hundred simulated days, both changes of the clocks among them."""
+    await _live(store, 400, 500)
