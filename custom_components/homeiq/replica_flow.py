@@ -1,10 +1,11 @@
 """Connect an InfluxDB server in steps: find out what it is, prove that it takes points, then ask what to send."""
 
 from collections.abc import Mapping
+from itertools import chain, count
 import time
 from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentry, ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_TOKEN, CONF_URL
 
 from .bucket_retention import CONF_BUCKET_DAYS, RETENTION, retention_s
@@ -12,7 +13,9 @@ from .const import (
     CONF_BEGUN_US,
     CONF_BUCKET,
     CONF_CA,
+    CONF_EXCLUDE,
     CONF_HOME,
+    CONF_INCLUDE,
     CONF_METRICS_ONLY,
     CONF_ORG,
     CONF_SERVER,
@@ -149,12 +152,10 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
             errors, placeholders = await self._async_settings_problem(entered)
             if not errors:
                 return self._finish(entered)
-        shown = {**self._data, **(user_input or {CONF_START: None})}
         return self.async_show_form(
             step_id="settings",
             data_schema=self.add_suggested_values_to_schema(
-                settings_form(self._data, again=self._again),
-                {name: value for name, value in shown.items() if value is not None},
+                settings_form(self._data, again=self._again), {**self._data, **(user_input or {})}
             ),
             errors=errors,
             description_placeholders=self._told() | placeholders,
@@ -253,27 +254,39 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
     def _finish(self, entered: Mapping[str, Any]) -> SubentryFlowResult:
         """Keep the connection; the update listener starts or changes the replica."""
         now_us = time.time_ns() // 1000
-        data = {**self._data, CONF_HOME: "", **entered}
+        # What the form leaves out is taken back.
+        before = {name: value for name, value in self._data.items() if name not in {CONF_INCLUDE, CONF_EXCLUDE}}
+        data = {**before, CONF_HOME: "", **entered}
         start = data.pop(CONF_START)
         days = data.pop(CONF_START_DAYS)
         if start != START_KEEP:
             since = {START_EVERYTHING: None, START_DAYS: now_us - days * _DAY_US}.get(start, now_us)
             data |= {CONF_SINCE_US: since, CONF_BEGUN_US: now_us}
         if not self._again:
-            return self.async_create_entry(title=_title(data), data=data)
+            return self.async_create_entry(title=self._free_title(_title(data)), data=data)
         subentry = self._get_reconfigure_subentry()
         # A title that a person has chosen stays.
-        title = _title(data) if subentry.title == _title(subentry.data) else subentry.title
+        chosen = not subentry.title.startswith(_title(subentry.data))
+        title = subentry.title if chosen else self._free_title(_title(data))
         return self.async_update_and_abort(self._get_entry(), subentry, title=title, data=data)
 
     def _is_known(self) -> bool:
+        return any(influx_place(other.data) == influx_place(self._data) for other in self._others())
+
+    def _free_title(self, title: str) -> str:
+        """Return the title, with a number if another connection has it: services tell replicas by their titles."""
+        taken = {other.title for other in self._others()}
+        names = chain((title,), (f"{title} {number}" for number in count(2)))
+        return next(name for name in names if name not in taken)
+
+    def _others(self) -> list[ConfigSubentry]:
         own_id = self._reconfigure_subentry_id if self._again else None
-        return any(
-            influx_place(other.data) == influx_place(self._data)
-            for other in self._get_entry().subentries.values()
-            if other.subentry_type == SUBENTRY_INFLUXDB and other.subentry_id != own_id
-        )
+        subentries = self._get_entry().subentries.values()
+        return [
+            other for other in subentries if other.subentry_type == SUBENTRY_INFLUXDB and other.subentry_id != own_id
+        ]
 
 
 def _title(data: Mapping[str, Any]) -> str:
-    return f"{data[CONF_BUCKET] or _SERVERS[Server.VICTORIA_METRICS]} ({data[CONF_URL]})"
+    """Name the connection by its bucket: the title becomes part of the entities' ids, so no address is in it."""
+    return f"InfluxDB {data[CONF_BUCKET]}" if data[CONF_BUCKET] else _SERVERS[Server.VICTORIA_METRICS]

@@ -90,6 +90,7 @@ class Replicas(Mapping[str, Replica]):
     async def async_stop(self) -> None:
         """Stop all; what they complained of is over with them."""
         self._ended = self.reauth.closed = True
+        await self.coordinator.async_shutdown()
         for subentry_id in list(self._running):
             await self._async_end(subentry_id)
             self.issues.async_forget(subentry_id)
@@ -177,6 +178,8 @@ class Replicas(Mapping[str, Replica]):
         self._known.pop(subentry_id, None)
         if (task := self._detecting.pop(subentry_id, None)) is not None:
             task.cancel()
+        # Its next self may have another server.
+        self.issues.numbers_only.discard(subentry_id)
         await self._running.pop(subentry_id).stop()
 
     async def _async_forget(self, subentry_id: str) -> None:
@@ -218,8 +221,6 @@ class Replicas(Mapping[str, Replica]):
             if server is Server.VICTORIA_METRICS:
                 self.issues.numbers_only.add(subentry_id)
                 self.issues.async_update(self.coordinator.data)
-            else:
-                self.issues.numbers_only.discard(subentry_id)
 
         self._detecting[subentry_id] = self._entry.async_create_background_task(
             self._hass, look(known), f"homeiq server of {known.title}"

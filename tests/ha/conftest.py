@@ -16,6 +16,7 @@ import pytest
 from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
 from syrupy.assertion import SnapshotAssertion
 
+from tests.servers.debian_servers import ServersUnavailableError, VictoriaMetrics
 from tests.servers.face_process import FaceProcess
 
 type EntryOf = Callable[[HomeAssistant], Awaitable[HomeIQConfigEntry]]
@@ -129,3 +130,15 @@ def connection(influx: FaceProcess) -> dict[str, object]:
     bucket = f"ha-{next(_BUCKETS)}"
     influx.create_bucket(bucket)
     return {"url": influx.url, "org": influx.org, "bucket": bucket, "token": influx.token, "verify_ssl": True}
+
+
+@pytest.fixture
+def victoria(tmp_path: Path, socket_enabled: None) -> Iterator[VictoriaMetrics]:
+    """Run a VictoriaMetrics of this test's own."""
+    server = VictoriaMetrics(tmp_path / "victoria")
+    try:
+        server.start()
+    except ServersUnavailableError as err:
+        pytest.skip(str(err))
+    yield server
+    server.stop()

@@ -1,17 +1,12 @@
 """The flows ask for nothing at first, test what they are given, and what they change applies at once."""
 
-import asyncio
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
-from unittest.mock import patch
 
-from custom_components.homeiq import runtime
 from custom_components.homeiq.const import DOMAIN
-from custom_components.homeiq.engine.model import EventKind, StoreError
-from custom_components.homeiq.engine.store import Follower
+from custom_components.homeiq.engine.model import EventKind
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState, ConfigSubentry
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.setup import async_setup_component
@@ -19,7 +14,6 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from tests.ha.conftest import Stored
-from tests.servers.face_process import FaceProcess
 
 ALL_OPTIONS: Mapping[str, Any] = {
     "retention_days": 30,
@@ -55,32 +49,6 @@ async def _begin_reconfigure(hass: HomeAssistant, entry: HomeIQConfigEntry) -> M
     return await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
     )
-
-
-async def _begin_subentry_reconfigure(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, subentry_id: str
-) -> Mapping[str, Any]:
-    return await hass.config_entries.subentries.async_init(
-        (entry.entry_id, "influxdb"), context={"source": SOURCE_RECONFIGURE, "subentry_id": subentry_id}
-    )
-
-
-async def _begin_subentry(hass: HomeAssistant, entry: HomeIQConfigEntry) -> str:
-    begun = await hass.config_entries.subentries.async_init(
-        (entry.entry_id, "influxdb"), context={"source": SOURCE_USER}
-    )
-    assert begun["type"] is FlowResultType.FORM
-    assert begun["step_id"] == "user"
-    return begun["flow_id"]
-
-
-async def _add_subentry(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, connection: Mapping[str, object]
-) -> Mapping[str, Any]:
-    flow_id = await _begin_subentry(hass, entry)
-    done = await hass.config_entries.subentries.async_configure(flow_id, dict(connection))
-    await hass.async_block_till_done()
-    return done
 
 
 async def test_the_first_step_needs_no_input(hass: HomeAssistant) -> None:
@@ -214,202 +182,6 @@ async def test_switching_the_back_fill_on_again_starts_it(hass: HomeAssistant, e
     assert entry.runtime_data.backfill.progress.state == "no_recorder"
 
 
-async def test_an_influxdb_bucket_is_tested_added_and_followed_without_a_reload(
-    hass: HomeAssistant,
-    entry: HomeIQConfigEntry,
-    homeiq: HomeIQData,
-    influx: FaceProcess,
-    connection: dict[str, Any],
-    stored: Stored,
-) -> None:
-    done = await _add_subentry(hass, entry, connection)
-    assert done["type"] is FlowResultType.CREATE_ENTRY
-    (subentry,) = entry.subentries.values()
-    assert subentry.title == f"{connection['bucket']} ({influx.url})"
-    assert dict(subentry.data) == connection
-    assert entry.runtime_data is homeiq
-    assert list(homeiq.replicas) == [subentry.subentry_id]
-    hass.states.async_set("light.kitchen", "on")
-    await stored()
-    (replica,) = homeiq.replicas.values()
-    await _caught_up(hass, homeiq)
-    assert replica.stats.last_error is None
-    measurements = {point.get("entity_id") for point in influx.points(connection["bucket"])}
-    assert "light.kitchen" in measurements
-
-
-async def _caught_up(hass: HomeAssistant, homeiq: HomeIQData) -> None:
-    """Wait until no replica lags; the test's own time limit ends it otherwise."""
-    for replica in homeiq.replicas.values():
-        while (await replica.fresh_stats()).lag_events:
-            replica.notify()
-            await asyncio.sleep(0.02)
-
-
-async def test_the_same_bucket_is_not_added_twice(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, connection: dict[str, Any]
-) -> None:
-    """A slash at the end of the address or blanks around it make no other bucket."""
-    await _add_subentry(hass, entry, connection)
-    for url in (connection["url"], f"{connection['url']}/", f" {connection['url']} "):
-        again = await _add_subentry(hass, entry, {**connection, "url": url})
-        assert again["type"] is FlowResultType.ABORT
-        assert again["reason"] == "already_configured"
-    assert len(entry.subentries) == 1
-
-
-BAD_CONNECTIONS = [
-    ({"url": "http://127.0.0.1:9"}, "cannot_connect"),
-    ({"token": "wrong-token-of-nobody"}, "invalid_auth"),
-    ({"token": "a-token-that-may-read"}, "no_write_access"),
-    ({"bucket": "no-such-bucket"}, "bucket_not_found"),
-    ({"org": "no-such-org"}, "bucket_not_found"),
-    ({"url": "ftp://127.0.0.1"}, "invalid_url"),
-    ({"url": "http://user:pass@127.0.0.1:8086"}, "invalid_url"),
-    ({"url": "nonsense"}, "invalid_url"),
-]
-
-
-@pytest.mark.parametrize(("change", "reason"), BAD_CONNECTIONS)
-async def test_a_connection_that_does_not_work_is_explained_and_can_be_corrected(
-    hass: HomeAssistant,
-    entry: HomeIQConfigEntry,
-    connection: dict[str, Any],
-    change: dict[str, str],
-    reason: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The reason and the placeholders of its text are there, the token is in neither form texts nor logs."""
-    tried = {**connection, **change}
-    flow_id = await _begin_subentry(hass, entry)
-    wrong = await hass.config_entries.subentries.async_configure(flow_id, tried)
-    assert wrong["type"] is FlowResultType.FORM
-    assert wrong["errors"] == {"base": reason}
-    placeholders = wrong["description_placeholders"]
-    assert placeholders is not None
-    assert {"url", "error", "bucket", "org"} <= set(placeholders)
-    assert tried["token"] not in str(placeholders)
-    assert entry.subentries == {}
-    right = await hass.config_entries.subentries.async_configure(flow_id, connection)
-    assert right["type"] is FlowResultType.CREATE_ENTRY
-    await hass.async_block_till_done()
-    assert tried["token"] not in caplog.text
-    assert connection["token"] not in caplog.text
-
-
-async def test_reconfiguring_a_connection_keeps_the_token_where_none_is_given_and_fills_the_new_bucket(
-    hass: HomeAssistant,
-    entry: HomeIQConfigEntry,
-    homeiq: HomeIQData,
-    influx: FaceProcess,
-    connection: dict[str, Any],
-    stored: Stored,
-) -> None:
-    """Another bucket gets all events, not only those from now on."""
-    await _add_subentry(hass, entry, connection)
-    hass.states.async_set("light.kitchen", "on")
-    await stored()
-    await _caught_up(hass, homeiq)
-    (subentry,) = entry.subentries.values()
-    first = homeiq.replicas[subentry.subentry_id]
-    influx.create_bucket(f"{connection['bucket']}-new")
-    change = {name: value for name, value in connection.items() if name != "token"}
-    change["bucket"] = f"{connection['bucket']}-new"
-
-    begun = await _begin_subentry_reconfigure(hass, entry, subentry.subentry_id)
-    assert begun["data_schema"] is not None
-    shown = {key.schema: key.description for key in begun["data_schema"].schema}
-    assert shown["bucket"] == {"suggested_value": connection["bucket"]}
-    assert connection["token"] not in str(shown)
-    done = await hass.config_entries.subentries.async_configure(begun["flow_id"], change)
-    await hass.async_block_till_done()
-
-    assert done["reason"] == "reconfigure_successful"
-    (changed,) = entry.subentries.values()
-    assert dict(changed.data) == {**connection, "bucket": change["bucket"]}
-    assert changed.title.startswith(change["bucket"])
-    assert first.stats.state == "stopped"
-    assert homeiq.replicas[changed.subentry_id] is not first
-    assert entry.runtime_data is homeiq
-    await _caught_up(hass, homeiq)
-    assert "light.kitchen" in {point.get("entity_id") for point in influx.points(change["bucket"])}
-
-
-async def test_a_reconfiguration_that_does_not_work_changes_nothing(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, influx: FaceProcess, connection: dict[str, Any]
-) -> None:
-    influx.create_bucket(f"{connection['bucket']}-other")
-    await _add_subentry(hass, entry, connection)
-    await _add_subentry(hass, entry, {**connection, "bucket": f"{connection['bucket']}-other"})
-    first, second = entry.subentries.values()
-    before = dict(second.data)
-
-    begun = await _begin_subentry_reconfigure(hass, entry, second.subentry_id)
-    wrong = await hass.config_entries.subentries.async_configure(begun["flow_id"], {**before, "token": "wrong-one"})
-    assert wrong["errors"] == {"base": "invalid_auth"}
-    assert "wrong-one" not in str(wrong["description_placeholders"])
-    taken = await hass.config_entries.subentries.async_configure(begun["flow_id"], dict(first.data))
-    assert taken["reason"] == "already_configured"
-    assert dict(entry.subentries[second.subentry_id].data) == before
-
-
-async def test_a_cursor_that_cannot_be_reset_is_told_and_the_rest_is_applied(
-    hass: HomeAssistant,
-    entry: HomeIQConfigEntry,
-    homeiq: HomeIQData,
-    connection: dict[str, Any],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    await _add_subentry(hass, entry, connection)
-    (subentry,) = entry.subentries.values()
-    with patch.object(Follower, "forget", side_effect=StoreError("locked", reason="locked")):
-        hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
-        await hass.async_block_till_done()
-    assert "A replica's place in the store could not be reset: locked" in caplog.text
-    assert homeiq.replicas == {}
-
-
-async def test_changes_in_quick_succession_leave_one_replica_for_each_connection(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, connection: dict[str, Any]
-) -> None:
-    await _add_subentry(hass, entry, connection)
-    (subentry,) = entry.subentries.values()
-    for number in range(5):
-        data = {**connection, "verify_ssl": bool(number % 2)}
-        hass.config_entries.async_update_subentry(entry, subentry, data=data, title=f"title {number}")
-        hass.config_entries.async_update_entry(entry, options={**entry.options, "retention_days": 10 + number})
-    await hass.async_block_till_done()
-    assert list(homeiq.replicas) == [subentry.subentry_id]
-    assert homeiq.known_subentries[subentry.subentry_id].title == "title 4"
-    running = [task for task in asyncio.all_tasks() if task.get_name().startswith("homeiq replica")]
-    assert len(running) == 1
-
-
-async def test_a_change_that_comes_after_the_end_starts_nothing(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, connection: dict[str, Any]
-) -> None:
-    """An update may still be on its way when the entry is unloaded."""
-    await _add_subentry(hass, entry, connection)
-    await hass.config_entries.async_unload(entry.entry_id)
-    entry.runtime_data = homeiq
-    homeiq.known_subentries.clear()
-    homeiq.backfill.progress.state = "off"
-    await runtime.async_apply(hass, entry)
-    assert homeiq.replicas == {}
-    assert homeiq.backfill.progress.state == "off"
-
-
-async def test_a_connection_of_a_kind_from_the_future_is_left_alone(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData
-) -> None:
-    future = ConfigSubentry(data=MappingProxyType({}), subentry_type="future", title="?", unique_id=None)
-    hass.config_entries.async_add_subentry(entry, future)
-    await hass.async_block_till_done()
-    assert homeiq.replicas == {}
-    await hass.config_entries.async_reload(entry.entry_id)
-    assert entry.state is ConfigEntryState.LOADED
-
-
 @pytest.mark.parametrize("user_input", [{"backfill": False}])
 async def test_a_back_fill_that_is_off_stays_off_whatever_else_changes(
     hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData
@@ -443,25 +215,6 @@ async def test_every_form_can_be_shown_by_the_frontend(
     again = await post("options/flow", {"handler": entry_id})
     assert again["data_schema"][0]["description"] == {"suggested_value": 30}
     subentry = await post("subentries/flow", {"handler": [entry_id, "influxdb"]})
-    assert {field["name"] for field in subentry["data_schema"]} == {"url", "org", "bucket", "token", "verify_ssl"}
+    assert [field["name"] for field in subentry["data_schema"]] == ["url", "token", "verify_ssl", "ca_pem"]
     reconfigure = await post("flow", {"handler": DOMAIN, "entry_id": entry_id})
     assert [field["name"] for field in reconfigure["data_schema"]] == ["retention_days", "backfill"]
-
-
-async def test_removing_a_connection_stops_its_replica_and_forgets_its_cursor(
-    hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, connection: dict[str, Any], stored: Stored
-) -> None:
-    await _add_subentry(hass, entry, connection)
-    (subentry,) = entry.subentries.values()
-    replica = homeiq.replicas[subentry.subentry_id]
-    hass.states.async_set("light.kitchen", "on")
-    await stored()
-    await _caught_up(hass, homeiq)
-    assert await Follower(homeiq.store, f"influxdb:{subentry.subentry_id}").cursor() is not None
-
-    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
-
-    assert homeiq.replicas == {}
-    assert replica.stats.state == "stopped"
-    assert await Follower(homeiq.store, f"influxdb:{subentry.subentry_id}").cursor() is None

@@ -18,6 +18,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.filters import props
 
 from tests.ha.conftest import Flush
+from tests.ha.connecting import connect
 
 PRIVATE_RULES = {
     "globs": ["device_tracker.susan_*"],
@@ -55,8 +56,7 @@ async def test_diagnostics_name_neither_people_nor_servers_nor_tokens(
     hass: HomeAssistant, hass_client: ClientSessionGenerator, entry: HomeIQConfigEntry, connection: dict[str, Any]
 ) -> None:
     hass.config_entries.async_update_entry(entry, options={"exclude": PRIVATE_RULES})
-    begun = await hass.config_entries.subentries.async_init((entry.entry_id, "influxdb"), context={"source": "user"})
-    await hass.config_entries.subentries.async_configure(begun["flow_id"], connection)
+    await connect(hass, entry, connection, {"home": "susans", "include": {"globs": ["device_tracker.susan_*"]}})
     hass.states.async_set("person.susan", "home")
     await hass.async_block_till_done()
     told = await get_diagnostics_for_config_entry(hass, hass_client, entry)

@@ -1,7 +1,6 @@
 """The services answer what was asked, refuse what does not fit in words that can be translated, and half-do nothing."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import closing
 import json
 from pathlib import Path
@@ -24,6 +23,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.filters import props
 
 from tests.ha.conftest import Flush, Stored
+from tests.ha.connecting import connect
 from tests.servers.face_process import FaceProcess
 
 TEXTS = json.loads(
@@ -162,9 +162,9 @@ async def test_purging_an_entity_reaches_the_replicas_and_tells_if_one_could_not
     hass: HomeAssistant, entry: HomeIQConfigEntry, homeiq: HomeIQData, influx: FaceProcess, connection: dict[str, Any]
 ) -> None:
     """A server that is away does not keep the others from forgetting."""
-    await _connect(hass, entry, connection)
+    await connect(hass, entry, connection)
     influx.create_bucket(f"{connection['bucket']}-2")
-    await _connect(hass, entry, {**connection, "bucket": f"{connection['bucket']}-2"})
+    await connect(hass, entry, {**connection, "bucket": f"{connection['bucket']}-2"})
     hass.states.async_set("light.kitchen", "on")
     hass.states.async_set("light.hall", "on")
     await _ask(hass, "flush")
@@ -185,16 +185,10 @@ async def test_purging_an_entity_reaches_the_replicas_and_tells_if_one_could_not
     assert "light.kitchen" not in {point.get("entity_id") for point in influx.points(connection["bucket"])}
 
 
-async def _connect(hass: HomeAssistant, entry: HomeIQConfigEntry, connection: Mapping[str, Any]) -> None:
-    begun = await hass.config_entries.subentries.async_init((entry.entry_id, "influxdb"), context={"source": "user"})
-    await hass.config_entries.subentries.async_configure(begun["flow_id"], dict(connection))
-    await hass.async_block_till_done()
-
-
 async def test_statistics_tell_of_the_replicas(
     hass: HomeAssistant, entry: HomeIQConfigEntry, connection: dict[str, Any]
 ) -> None:
-    await _connect(hass, entry, connection)
+    await connect(hass, entry, connection)
     hass.states.async_set("light.kitchen", "on")
     await _ask(hass, "flush")
     (replica,) = entry.runtime_data.replicas.values()
@@ -202,7 +196,7 @@ async def test_statistics_tell_of_the_replicas(
         replica.notify()
         await asyncio.sleep(0.02)
     (told,) = (await _ask(hass, "stats"))["replicas"].values()
-    assert told["title"] == f"{connection['bucket']} ({connection['url']})"
+    assert told["title"] == f"InfluxDB {connection['bucket']}"
     assert (told["cursor"], told["lag_events"], told["sent"], told["last_error"]) == (1, 0, 1, None)
     assert connection["token"] not in str(told)
 

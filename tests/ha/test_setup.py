@@ -24,6 +24,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
 
 from tests.ha.conftest import EntryOf, Flush, Stored
+from tests.ha.connecting import connect
 from tests.servers.face_process import FaceProcess
 
 
@@ -213,11 +214,7 @@ async def test_stopping_beside_a_server_that_hangs_is_quick(
     """What the replica has not delivered stays in the store; its cursor tells where to go on."""
     async with async_test_home_assistant(config_dir=hass_config_dir) as hass:
         entry = await entry_of(hass)
-        begun = await hass.config_entries.subentries.async_init(
-            (entry.entry_id, "influxdb"), context={"source": SOURCE_USER}
-        )
-        await hass.config_entries.subentries.async_configure(begun["flow_id"], connection)
-        await hass.async_block_till_done()
+        await connect(hass, entry, connection)
         influx.freeze()
         try:
             hass.states.async_set("light.kitchen", "on")

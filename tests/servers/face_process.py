@@ -10,7 +10,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -23,7 +23,7 @@ type Row = dict[str, str | float | bool | None]
 
 
 class _Series(TypedDict):
-    name: str
+    name: NotRequired[str]
     columns: list[str]
     values: list[list[str | float | bool | None]]
 
@@ -123,6 +123,14 @@ class FaceProcess:
         wanted = {"swallow": swallow, "max_body": max_body}
         self._open(f"{self.url}/face/behaviour", json.dumps(wanted).encode())
 
+    def use_token(self, token: str) -> None:
+        """Let the server take this token from now on and refuse the one before."""
+        self._open(f"{self.url}/face/token", token.encode())
+
+    def drop_bucket(self, name: str) -> None:
+        """Delete a bucket with all that is in it."""
+        self.influxql(f'DROP DATABASE "{name}"')
+
     def stats(self) -> FaceStats:
         """Return the counts of writes."""
         stats: FaceStats = json.loads(self._open(f"{self.url}/face/stats"))
@@ -139,7 +147,7 @@ class FaceProcess:
         if "error" in result:
             raise ValueError(result["error"])
         return [
-            {"measurement": series["name"], **dict(zip(series["columns"], row, strict=True))}
+            {"measurement": series.get("name", ""), **dict(zip(series["columns"], row, strict=True))}
             for series in result.get("series", [])
             for row in series["values"]
         ]

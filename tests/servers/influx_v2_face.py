@@ -102,6 +102,7 @@ class InfluxV2Face:
             web.get("/api/v2/buckets", self._guard(self._buckets)),
             web.post("/api/v2/buckets", self._guard(self._new_bucket)),
             web.get("/api/v2/orgs", self._guard(self._orgs)),
+            web.post("/face/token", self._set_token),
             web.get("/query", self._guard(self._query)),
             web.post("/face/fault", self._set_fault),
             web.post("/face/behaviour", self._set_behaviour),
@@ -284,6 +285,12 @@ class InfluxV2Face:
         assert self._session is not None
         async with self._session.get(f"{self._influxd_url}/query", params=request.query) as answer:
             return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
+
+    async def _set_token(self, request: web.Request) -> web.Response:
+        """Take another token from now on; the one before is refused."""
+        token = (await request.read()).decode()
+        self._rights = {token: True, **{known: right for known, right in self._rights.items() if not right}}
+        return web.Response(status=204)
 
     async def _orgs(self, request: web.Request) -> web.Response:
         wanted = request.query.get("org", self._org)

@@ -11,6 +11,13 @@ import pytest
 
 from homeiq_engine.replica import InfluxSettings
 from homeiq_engine.store import Store
+from tests.servers.debian_servers import (
+    DebianServer,
+    ServersUnavailableError,
+    VictoriaMetrics,
+    free_port,
+    server_binary,
+)
 from tests.servers.face_process import FaceProcess
 
 _BUCKETS = count(1)
@@ -49,6 +56,19 @@ async def store(tmp_path: Path, clock: WallClock) -> AsyncIterator[Store]:
     await store.open()
     yield store
     await store.close()
+
+
+@pytest.fixture
+def victoria(tmp_path: Path, socket_enabled: None) -> Iterator[DebianServer]:
+    """Run a real VictoriaMetrics for one test."""
+    try:
+        server_binary("victoria-metrics")
+    except ServersUnavailableError as err:
+        pytest.skip(str(err))
+    server = VictoriaMetrics(tmp_path / "victoria", free_port())
+    server.start()
+    yield server
+    server.stop()
 
 
 class _Records(logging.Handler):

@@ -1,19 +1,29 @@
 """Make and run a replica in a test, wait for what it should do and read what has arrived."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 import logging
 from typing import Any
 
 from homeiq_engine.replica import Backoff, InfluxSettings, Replica, ReplicaSource
 from homeiq_engine.store import Follower, Store
-from tests.servers.face_process import FaceProcess
+from tests.servers.face_process import FaceProcess, Row
 
 from .conftest import WallClock
 
 QUICK = Backoff(first=0.05, longest=0.2, refused=0.2)
 type Log = list[logging.LogRecord]
+
+
+class Swapped:
+    """Be a source whose store can be exchanged, as a damaged file is."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(Follower(self.store, "replica-1"), name)
 
 
 def make_replica(
@@ -37,9 +47,14 @@ async def cursor(store: Store) -> int | None:
     return await Follower(store, "replica-1").cursor()
 
 
+def events(influx: FaceProcess, settings: InfluxSettings) -> Sequence[Row]:
+    """Return every stored point but those of connection checks."""
+    return [point for point in influx.points(settings.bucket) if point["measurement"] != "homeiq_check"]
+
+
 def states(influx: FaceProcess, settings: InfluxSettings, entity_id: str | None = None) -> list[str]:
     """Return every stored state in the order of time, or those of one entity."""
-    points = sorted(influx.points(settings.bucket), key=lambda point: int(point["time"] or 0))
+    points = sorted(events(influx, settings), key=lambda point: int(point["time"] or 0))
     return [str(point["state"]) for point in points if entity_id is None or point["entity_id"] == entity_id]
 
 

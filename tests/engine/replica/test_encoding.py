@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+import json
 import math
 
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
@@ -10,7 +11,7 @@ from influxdb_client import Point
 import pytest
 
 from homeiq_engine.model import NO_FACTS, EntityFacts, Event, EventKind, Origin
-from homeiq_engine.replica import InfluxSettings, LineEncoder
+from homeiq_engine.replica import InfluxSettings, Layout, LineEncoder
 from homeiq_engine.replica._delivery import Delivery
 from tests.servers.face_process import FaceProcess, Row
 
@@ -111,6 +112,80 @@ def test_influxd_reads_back_what_was_encoded(
     points = sorted(influx.points(settings.bucket), key=lambda row: int(row["time"] or 0))
 
     assert [_present(point) for point in points] == [_as_read(event, settings.home) for event in events]
+
+
+_ATTRIBUTES = st.dictionaries(
+    st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
+    | st.sampled_from(["unit_of_measurement", "time", "value", "a b,c=d"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | _TEXT
+    | st.lists(_TEXT, max_size=2),
+    max_size=5,
+).map(json.dumps)
+
+
+@pytest.mark.server
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(event=_EVENTS, payload=st.none() | _ATTRIBUTES)
+def test_influxd_takes_any_line_of_layout_core(
+    event: Event, payload: str | None, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """Whatever an entity and its attributes say, the line is one, under its measurement, with its time."""
+    influx.influxql(f'DROP DATABASE "{settings.bucket}"')
+    influx.create_bucket(settings.bucket)
+    events = [replace(event, time_us=START_US, kind=EventKind.STATE, payload=payload), state_event(7, state="7")]
+    batch = encoder(layout=Layout.CORE).encode([replace(one, id=row) for row, one in enumerate(events, 1)])
+    delivery = Delivery(settings)
+    delivery.write(batch.body)
+    delivery.close()
+
+    times = {int(point["time"] or 0) for point in influx.points(settings.bucket)}
+
+    assert times == {line.time_us * 1000 for line in batch.lines}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("letter", ["x", "é", '"', "\\", "\n", "😀"])
+def test_influxd_keeps_texts_of_64_kb(settings: InfluxSettings, influx: FaceProcess, letter: str) -> None:
+    """As long as InfluxDB allows, escaped or not, and one line is still one point."""
+    text = letter * (65_535 // len(letter.encode()))
+    delivery = Delivery(settings)
+    delivery.write(encoder().encode([replace(state_event(), payload=text)]).body)
+    delivery.close()
+
+    (point,) = influx.points(settings.bucket)
+
+    assert point["data"] == text
+
+
+@given(times=st.lists(st.integers(0, 3), min_size=1, max_size=60), kept=st.sets(st.integers(0, 60)))
+def test_what_is_left_out_does_not_change_the_others(times: list[int], kept: set[int]) -> None:
+    """A filter takes lines away and leaves every other as it was, nanoseconds of twins included."""
+    events = [replace(state_event(), time_us=START_US + moment, id=row) for row, moment in enumerate(times)]
+    settings = InfluxSettings(url="http://127.0.0.1", org="o", bucket="b", token="t")
+
+    some = LineEncoder(settings, lambda event: event.id in kept).encode(events)
+
+    assert some.lines == [line for line in encoder().encode(events).lines if line.event_id in kept]
+    assert some.last_id == len(times) - 1
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_metrics_are_numbers_in_milliseconds(layout: Layout) -> None:
+    """The value and nothing else, in either layout; what has none has no line."""
+    events = [state_event(1, state="21.5"), state_event(2, state="on"), state_event(3, state="idle text")]
+    events.append(state_event(4, state="unavailable"))
+
+    batch = encoder(layout=layout, metrics_only=True).encode(events)
+
+    ends = [line.text.decode().partition(" ")[2] for line in batch.lines]
+    assert ends == [f"value=21.5 {START_US // 1000 + 1}", f"value=1 {START_US // 1000 + 2}"]
+    assert batch.last_id == 5
 
 
 def _present(row: Row) -> Row:
@@ -321,3 +396,9 @@ def test_a_number_reads_back_as_the_same_float(value: float) -> None:
     read = float(line.partition("value=")[2].partition(" ")[0])
 
     assert (read, math.copysign(1, read)) == (value, math.copysign(1, value))
+
+
+def test_an_event_that_was_not_stored_cannot_be_encoded() -> None:
+    """Without a row id nobody could say how far the replica has come."""
+    with pytest.raises(ValueError, match="only stored events"):
+        encoder().encode([replace(state_event(), id=None)])

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from homeiq_engine.replica import InfluxSettings, Reason, ReplicaState
+from homeiq_engine.replica import InfluxSettings, Layout, Reason, ReplicaState
 from homeiq_engine.store import Store
 from tests.servers.face_process import FaceProcess
 
@@ -255,3 +255,17 @@ async def test_purged_newest_rows_are_no_lag(store: Store, settings: InfluxSetti
         await until(lambda: replica.stats.lag_events == 0)
 
     assert replica.stats.sent == 1
+
+
+async def test_a_purge_in_layout_core_finds_the_entity_by_its_own_tags(
+    store: Store, settings: InfluxSettings, influx: FaceProcess
+) -> None:
+    """Domain and object id together: another domain's entity of that name stays."""
+    await store.append([state_event(1, entity_id="light.room"), state_event(2, entity_id="switch.room")])
+    replica = make_replica(store, replace(settings, layout=Layout.CORE))
+    async with running(replica):
+        await caught_up(replica, 2)
+        await store.purge_entity("light.room")
+        await replica.purge_entity("light.room")
+
+    assert [point["domain"] for point in influx.points(settings.bucket)] == ["switch"]

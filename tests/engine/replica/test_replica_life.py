@@ -8,12 +8,12 @@ import time
 import pytest
 
 from homeiq_engine.model import Event, StoreError
-from homeiq_engine.replica import Backoff, InfluxSettings, ReplicaState
+from homeiq_engine.replica import InfluxSettings, ReplicaState
 from homeiq_engine.store import Follower, Store
 from tests.servers.face_process import FaceProcess
 
 from .conftest import WallClock
-from .driving import Log, caught_up, cursor, make_replica, running, states, until
+from .driving import Log, Swapped, caught_up, cursor, make_replica, running, states, until
 from .samples import state_events
 
 pytestmark = pytest.mark.server
@@ -45,21 +45,11 @@ async def test_stopping_does_not_wait_for_a_server_that_hangs(
     assert states(influx, settings) == [str(number) for number in range(100)]
 
 
-class _Swapped:
-    """Be a source whose store can be exchanged, as a damaged file is."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(Follower(self.store, "replica-1"), name)
-
-
 async def test_a_store_begun_anew_is_followed_from_its_start(
     store: Store, settings: InfluxSettings, influx: FaceProcess, tmp_path: Path
 ) -> None:
     """After a damaged file was set aside row ids start again; its events are not taken for old ones."""
-    source = _Swapped(store)
+    source = Swapped(store)
     fresh = Store(tmp_path / "fresh.db", WallClock())
     await store.append(state_events(100))
     await fresh.append(state_events(150, first=100))
@@ -90,7 +80,7 @@ async def test_a_cursor_beyond_the_store_starts_over(
     ]
 
 
-class _Failing(_Swapped):
+class _Failing(Swapped):
     """Be a source whose reading fails so many times."""
 
     def __init__(self, store: Store, errors: Sequence[Exception]) -> None:
@@ -124,7 +114,7 @@ async def test_a_source_that_fails_is_asked_again(
     ]
 
 
-class _Hanging(_Swapped):
+class _Hanging(Swapped):
     """Be a source that never answers."""
 
     async def last_row_id(self) -> int:
@@ -186,24 +176,3 @@ async def test_figures_before_the_first_run_are_the_stores(store: Store, setting
     await replica.stop()
 
     assert (stats.state, stats.cursor, stats.lag_events) == (ReplicaState.STARTING, 4, 6)
-
-
-def test_back_off_doubles_up_to_a_minute_with_jitter() -> None:
-    """The first wait is a second; later ones lie between half and all of the doubled time."""
-    backoff = Backoff()
-
-    delays = [[backoff.delay(failures) for _ in range(200)] for failures in range(12)]
-
-    ceilings = [min(60.0, 2.0**failures) for failures in range(12)]
-    assert all(
-        max(1.0, ceiling / 2) <= delay <= ceiling
-        for ceiling, row in zip(ceilings, delays, strict=True)
-        for delay in row
-    )
-    assert len(set(delays[-1])) > 100
-
-
-@pytest.mark.parametrize(("asked", "lowest", "highest"), [(10.0, 10, 10), (1e9, 3600, 3600), (0.1, 1, 1), (None, 1, 1)])
-def test_retry_after_is_a_lower_bound_up_to_an_hour(asked: float | None, lowest: float, highest: float) -> None:
-    """A server cannot switch the replica off for a year."""
-    assert lowest <= Backoff().delay(0, asked) <= highest

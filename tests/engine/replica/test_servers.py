@@ -1,6 +1,6 @@
 """The servers that the replica is tested with are as strict as the ones in people's homes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 import gzip
 import json
 from pathlib import Path
@@ -12,22 +12,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from homeiq_engine.replica import InfluxSettings, Replica, check_connection
-from homeiq_engine.store import Follower, Store
+from homeiq_engine.replica import InfluxSettings
 from tests.servers import debian_servers
 from tests.servers.debian_servers import (
-    DebianServer,
     ServerStartError,
     ServersUnavailableError,
     VictoriaMetrics,
-    free_port,
     server_binary,
 )
 from tests.servers.face_process import FaceProcess
-
-from .conftest import WallClock
-from .driving import caught_up, running
-from .samples import START_US, state_events
 
 pytestmark = pytest.mark.server
 
@@ -207,34 +200,3 @@ class _Picky(VictoriaMetrics):
     """Be a VictoriaMetrics that is asked for something that an influxd on its port does not have."""
 
     ready_path = "/metrics/none"
-
-
-@pytest.fixture
-def victoria(tmp_path: Path, socket_enabled: None) -> Iterator[DebianServer]:
-    """Run a real VictoriaMetrics for one test."""
-    try:
-        server_binary("victoria-metrics")
-    except ServersUnavailableError as err:
-        pytest.skip(str(err))
-    server = VictoriaMetrics(tmp_path / "victoria", free_port())
-    server.start()
-    yield server
-    server.stop()
-
-
-async def test_victoria_metrics_takes_the_numbers(victoria: DebianServer, store: Store) -> None:
-    """A server that keeps numbers and milliseconds only is a metrics-only replica: every value arrives once."""
-    settings = InfluxSettings(url=victoria.url, org="any", bucket="any", token="any", metrics_only=True)
-    await check_connection(settings)
-    await store.append(state_events(300))
-    replica = Replica(Follower(store, "victoria"), settings, WallClock(), title="victoria")
-    async with running(replica):
-        await caught_up(replica, 300)
-    _request(f"{victoria.url}/internal/force_flush")
-
-    _, text = _request(
-        f"{victoria.url}/api/v1/export?{urlencode({'match[]': 'sensor_value', 'start': START_US // 1_000_000 - 60})}"
-    )
-
-    series = [json.loads(line) for line in text.splitlines()]
-    assert sorted(value for one in series for value in one["values"]) == list(range(300))

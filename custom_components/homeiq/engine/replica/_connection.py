@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 import json
 from math import isfinite
 import threading
@@ -119,13 +120,14 @@ class Connection:
         if not status:
             # The client reports TLS trouble as an answer with status 0.
             return self.settings.error(Reason.CANNOT_CONNECT, _short(str(err.reason)))
-        said = _server_words(err.body)
-        words = _short(said or str(err.reason or "no reason given"))
+        said = server_words(err.body)
+        headers: Mapping[str, str] = err.headers or {}
+        words = said or _short(str(err.reason or "no reason given"))
         return self.settings.error(
             _reason(status, is_influx=said is not None),
             f"{status}: {words}",
             status=status,
-            retry_after=_retry_after(err.retry_after),
+            retry_after=_retry_after(err.retry_after, headers.get("Date")),
         )
 
 
@@ -141,16 +143,21 @@ def _reason(status: int, *, is_influx: bool) -> Reason:
     return _REASONS.get(status, Reason.UNKNOWN)
 
 
-def _server_words(body: str | bytes | None) -> str | None:
-    """Return what InfluxDB says in its JSON errors (2.x ``message``, 1.x ``error``), None if it is not InfluxDB."""
+def server_words(body: str | bytes | None) -> str | None:
+    """Return what InfluxDB says in its JSON errors in one short line, None if it is not InfluxDB.
+
+    Version 2 has ``message``, 1 has ``error``, 3 has the first refused line's own words in ``data``.
+    """
     try:
         said = json.loads(body or "")
     except ValueError:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(said, dict) or not (words := said.get("message") or said.get("error")):
         return None
-    words = said.get("message") or said.get("error")
-    return str(words) if words else None
+    lines = said.get("data")
+    first = lines[0] if isinstance(lines, list) and lines else None
+    detail = first.get("error_message") if isinstance(first, dict) else None
+    return _short(f"{words}: {detail}" if detail else str(words))
 
 
 def _network_words(err: Exception) -> str:
@@ -165,10 +172,13 @@ def _short(text: str) -> str:
     return line if len(line) <= _WORDS else line[: _WORDS - 1] + "…"
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; a date there is rare and leaves it to the ordinary back-off."""
+def _retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Return the seconds of a Retry-After header, which holds them or a time; that counts from the answer's own Date."""
     try:
         seconds = float(value or "")
     except ValueError:
-        return None
+        try:
+            seconds = (parsedate_to_datetime(value or "") - parsedate_to_datetime(date or "")).total_seconds()
+        except ValueError, TypeError:
+            return None
     return seconds if isfinite(seconds) and seconds >= 0 else None

@@ -4,9 +4,12 @@ from typing import Final
 from urllib.parse import urlencode
 import zlib
 
-from ._connection import TIMEOUT_S, Connection
+from ._connection import TIMEOUT_S, Connection, server_words
 from ._errors import Reason
 from ._settings import InfluxSettings
+
+PARTLY: Final = 201
+"""The status with which some versions of InfluxDB 3 say that they have refused a part of the points."""
 
 _EVERYTHING: Final = ("1900-01-01T00:00:00Z", "2200-01-01T00:00:00Z")
 # Lines are alike: level 1 makes them ten times smaller in a sixth of the time that the client's own level 9 takes.
@@ -42,6 +45,9 @@ class Delivery:
                 precision=self._precision,
                 content_encoding="gzip",
             )
+            said = server_words(client.api_client.last_response.data)
+        if status == PARTLY and said is not None:
+            raise self._settings.error(Reason.UNKNOWN, f"{status}: {said}", status=status)
         if status != 204:
             # A login page or a proxy answers 200 to everything; taking that for an acknowledgement would lose events.
             raise self._settings.error(

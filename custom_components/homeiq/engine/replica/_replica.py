@@ -2,15 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 import logging
 from typing import Final
 
-from ..model import EngineError, Event, ReplicaError
+from ..model import DeadLetter, EngineError, Event, ReplicaError
 from ..ports import Clock
-from ._batch import Batch
 from ._breaker import PROBE, Backoff, CircuitBreaker, CircuitState
 from ._connection import TIMEOUT_S
 from ._delivery import Delivery
@@ -18,7 +17,8 @@ from ._dispatch import Dispatcher, Outcome
 from ._encoding import keep_all
 from ._errors import InfluxError, Reason
 from ._letters import letters_batch
-from ._rows import BATCH, NewRows, OldRows
+from ._outbox import Outbox
+from ._rows import BATCH
 from ._settings import InfluxSettings, Layout
 from ._source import ReplicaSource
 from ._stats import Rate, ReplicaState, ReplicaStats
@@ -80,13 +80,7 @@ class Replica:
         self._delivery = Delivery(settings, timeout_s=timeout_s)
         self._dispatcher = Dispatcher(self._delivery, settings, clock, self._unless_stopped, title)
         self._breaker = CircuitBreaker(backoff)
-        self._rows = NewRows(source, settings, title)
-        self._rows.keeps = keeps
-        self._resends: deque[OldRows] = deque()
-        # What was read and is not settled: of this resend, or of the new rows.
-        self._pending: deque[Batch] = deque()
-        self._resending: OldRows | None = None
-        self._stale = False
+        self._outbox = Outbox(source, settings, title, keeps)
         self._news = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -98,7 +92,6 @@ class Replica:
         self._paused = False
         self._state = ReplicaState.STARTING
         self._shown: tuple[object, ...] = ()
-        self._oldest_us: int | None = None
         self._rate = Rate()
         self._sent = 0
         self._dead_letters: int | None = None
@@ -115,13 +108,12 @@ class Replica:
     @property
     def stats(self) -> ReplicaStats:
         """Return the figures as of the last batch or attempt."""
-        rows = self._rows
         return ReplicaStats(
             state=self._visible_state(),
             circuit=self._breaker.state,
-            cursor=rows.cursor,
-            lag_events=max(0, rows.last_row - rows.cursor),
-            lag_s=self._age_s(self._oldest_us),
+            cursor=self._outbox.cursor,
+            lag_events=self._outbox.lag_events,
+            lag_s=self._age_s(self._outbox.oldest_us),
             points_per_s=self._rate.per_second(self._clock.monotonic()),
             sent=self._sent,
             bytes_sent=self._dispatcher.bytes_sent,
@@ -135,7 +127,7 @@ class Replica:
     async def fresh_stats(self) -> ReplicaStats:
         """Return the figures with lag and dead letters as of now; raises the source's errors."""
         last_row = await self._source.last_row_id()
-        cursor = self._rows.cursor or await self._source.cursor() or 0
+        cursor = self._outbox.cursor or await self._source.cursor() or 0
         waiting = await self._source.events_after(cursor, 1) if last_row > cursor else ()
         self._dead_letters = await self._source.dead_letter_count()
         return replace(
@@ -163,8 +155,7 @@ class Replica:
 
     def use_filter(self, keeps: Callable[[Event], bool]) -> None:
         """Send what this keeps from now on; what was left out before stays out until a resend."""
-        self._rows.keeps = keeps
-        self._stale = True
+        self._outbox.use_filter(keeps)
 
     async def resend(self, start_us: int, end_us: int) -> int:
         """Send all settled events with start <= time < end once more, before new ones; return how many there are.
@@ -172,10 +163,10 @@ class Replica:
         Those that the filter or the start point leaves out are among the count, and still not sent. A resend that is
         not finished when the replica stops is forgotten. Raises the source's errors.
         """
-        last_row = self._rows.cursor or await self._source.cursor() or 0
+        last_row = self._outbox.cursor or await self._source.cursor() or 0
         count = await self._source.count_in(start_us, end_us, last_row)
         if count:
-            self._resends.append(OldRows(self._source, self._settings, start_us, end_us, last_row))
+            self._outbox.resend(start_us, end_us, last_row)
             self._news.set()
         return count
 
@@ -186,30 +177,39 @@ class Replica:
         no longer a dead letter.
         """
         async with self._moving:
-            await self._rows.look()
-            self._drop_if(await self._rows.take_up())
+            await self._outbox.take_up()
             delivered = refused = after = 0
-            while letters := await self._source.dead_letters(after, _LETTERS):
-                after = letters[-1].id or 0
-                pending = deque([await letters_batch(self._source, self._settings, letters)])
-                ids = {letter.event_id: letter.id for letter in letters}
-                while pending:
-                    outcome = await self._dispatcher.step(pending, BATCH)
-                    if outcome is None:
-                        continue
-                    dead = {letter.event_id for letter in outcome.dead}
-                    gone = [line.event_id for line in outcome.batch.lines if line.event_id not in dead]
-                    await self._source.advance(self._rows.cursor, outcome.dead)
-                    await self._source.delete_dead_letters([id_ for row in gone if (id_ := ids[row]) is not None])
-                    delivered, refused = delivered + len(gone), refused + len(dead)
-            await self._count_letters()
+            try:
+                while letters := await self._source.dead_letters(after, _LETTERS):
+                    after = letters[-1].id or 0
+                    gone, dead = await self._retry(letters)
+                    delivered, refused = delivered + gone, refused + dead
+            except _StoppingError:
+                raise self._settings.error(Reason.UNKNOWN, "the replica was stopped") from None
+            finally:
+                await self._count_letters()
             return delivered, refused
+
+    async def _retry(self, letters: Sequence[DeadLetter]) -> tuple[int, int]:
+        """Send some letters again; return how many were delivered and how many were refused."""
+        pending = deque([await letters_batch(self._source, self._settings, letters)])
+        ids = {letter.event_id: letter.id or 0 for letter in letters}
+        delivered = refused = 0
+        while pending:
+            outcome = await self._dispatcher.step(pending, BATCH)
+            if outcome is not None:
+                dead = {letter.event_id for letter in outcome.dead}
+                gone = [line.event_id for line in outcome.batch.lines if line.event_id not in dead]
+                await self._source.advance(self._outbox.cursor, outcome.dead)
+                await self._source.delete_dead_letters([ids[row] for row in gone])
+                delivered, refused = delivered + len(gone), refused + len(dead)
+        return delivered, refused
 
     async def purge_entity(self, entity_id: str) -> None:
         """Delete an entity's points from the bucket; purge the source first. Raises ReplicaError."""
         async with self._moving:
             # What was encoded may hold the entity; it is read anew, and by then the source has forgotten it.
-            self._drop()
+            self._outbox.drop()
             await asyncio.to_thread(self._delete, entity_id)
             self._dead_letters = None
 
@@ -269,73 +269,25 @@ class Replica:
         async with self._moving:
             if self._dead_letters is None:
                 await self._count_letters()
-            if self._stale:
-                self._drop()
-            if self._pending and self._resending is None:
-                # Another store may have taken the place of the one that this was read from.
-                await self._rows.look()
-                self._drop_if(await self._rows.take_up())
-            if not self._pending and not await self._fill():
+            outbox, circuit = self._outbox, self._breaker.state
+            if not await outbox.fill():
                 return False
-            max_lines = PROBE if self._breaker.state is CircuitState.HALF_OPEN else BATCH
-            outcome = await self._dispatcher.step(self._pending, max_lines)
-            if outcome is not None:
-                await self._settle(outcome)
+            max_lines = PROBE if circuit is CircuitState.HALF_OPEN else BATCH
+            async with outbox.reading_ahead() if circuit is CircuitState.CLOSED else nullcontext():
+                outcome = await self._dispatcher.step(outbox.pending, max_lines)
+                if outcome is not None:
+                    await outbox.settle(outcome)
+                    await self._settled(outcome)
             return True
 
-    async def _fill(self) -> bool:
-        """Read the next batch: of a resend, else of what is new; return False if there is none."""
-        idle = await self._rows.look()
-        while self._resends:
-            batch = await self._resends[0].batch(self._rows.keeps)
-            if batch is not None:
-                self._resending = self._resends[0]
-                self._pending.append(batch)
-                return True
-            self._resends.popleft()
-        self._resending = None
-        if idle:
-            self._oldest_us = None
-            return False
-        await self._rows.take_up()
-        batch = await self._rows.batch()
-        if batch is None:
-            # The newest rows were purged.
-            self._rows.last_row = self._rows.cursor
-            self._oldest_us = None
-            return False
-        self._pending.append(batch)
-        self._oldest_us = batch.lines[0].time_us if batch.lines else None
-        return True
-
-    async def _settle(self, outcome: Outcome) -> None:
-        """Persist what is settled."""
-        if self._resending is not None:
-            if outcome.dead:
-                await self._source.advance(self._rows.cursor, outcome.dead)
-        else:
-            await self._source.advance(outcome.batch.last_id, outcome.dead)
-            self._rows.cursor = outcome.batch.last_id
-            rest = self._pending[0].lines if self._pending else ()
-            self._oldest_us = rest[0].time_us if rest else None
-        if outcome.dead:
-            await self._count_letters()
+    async def _settled(self, outcome: Outcome) -> None:
+        """Count what is settled."""
         if points := len(outcome.batch.lines) - len(outcome.dead):
             self._sent += points
             self._rate.add(points, self._clock.monotonic())
             self._last_success = self._clock.now_us()
-
-    def _drop_if(self, void: bool) -> None:
-        if void:
-            self._drop()
-
-    def _drop(self) -> None:
-        """Forget what was read: it is read again after the cursor."""
-        self._stale = False
-        self._pending.clear()
-        self._rows.forget()
-        for resend in self._resends:
-            resend.forget()
+        if outcome.dead:
+            await self._count_letters()
 
     def _delete(self, entity_id: str) -> None:
         """Delete an entity's points; blocks."""
@@ -412,7 +364,11 @@ class Replica:
         shown = (self._visible_state(), self._breaker.state, self._dead_letters, self._last_reason)
         if shown != self._shown:
             self._shown = shown
-            self._on_change()
+            try:
+                self._on_change()
+            except Exception:
+                # Whoever listens must not keep events from being delivered.
+                _LOGGER.exception("Replica %s could not tell of a change", self._title)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -29,9 +29,18 @@ class NewRows:
         self.keeps: Callable[[Event], bool] = keep_all
         self.cursor = 0
         self.last_row = 0
+        # What was read and encoded, but is perhaps not settled.
+        self._read_to = 0
+        self._forgotten = 0
+
+    @property
+    def more(self) -> bool:
+        """Return whether there were rows that have not been read, when the source was last looked at."""
+        return self._encoder is not None and self._read_to < self.last_row
 
     def forget(self) -> None:
-        """Read anew after the cursor: what was read before may be gone, or wanted no longer."""
+        """Read anew after the cursor: what was read before, or is being read, may be gone or wanted no longer."""
+        self._forgotten += 1
         self._encoder = None
 
     async def look(self) -> bool:
@@ -50,9 +59,9 @@ class NewRows:
             cursor = None
         if cursor is None:
             cursor = await self._start()
-        if self._encoder is not None and cursor == self.cursor:
+        elif self._encoder is not None and cursor == self.cursor:
             return False
-        self.cursor = cursor
+        self.cursor = self._read_to = cursor
         encoder = LineEncoder(self._settings, self.keeps)
         before = await self._source.events_after(max(0, cursor - WINDOW), WINDOW)
         primer = [event for event in before if event.id is not None and event.id <= cursor]
@@ -61,13 +70,17 @@ class NewRows:
         return True
 
     async def batch(self) -> Batch | None:
-        """Return the next batch after the cursor, None if there are no rows."""
+        """Return the next batch after the cursor and what was read since, None if there are no rows."""
         encoder, self._encoder = self._encoder, None
         assert encoder is not None
-        events = await self._source.events_after(self.cursor, BATCH)
+        forgotten = self._forgotten
+        events = await self._source.events_after(self._read_to, BATCH)
         # An encoder that was interrupted has counted rows that it will see again; it stays away then.
         batch = await asyncio.to_thread(encoder.encode, events) if events else None
+        if forgotten != self._forgotten:
+            return None
         self._encoder = encoder
+        self._read_to = self._read_to if batch is None else batch.last_id
         return batch
 
     async def _start(self) -> int:

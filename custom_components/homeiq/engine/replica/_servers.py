@@ -80,7 +80,12 @@ def _create_v2(connection: Connection, retention_s: int | None) -> None:
         rules.append(BucketRetentionRules(type="expire", every_seconds=retention_s))  # type: ignore[no-untyped-call]
     try:
         with connection.using() as client:
-            client.buckets_api().create_bucket(bucket_name=settings.bucket, retention_rules=rules, org=settings.org)
+            # By itself the client looks the organization up too, but forgets what the server said about it.
+            organizations = client.organizations_api()
+            found = organizations.find_organizations(org=settings.org)  # type: ignore[no-untyped-call]
+            if not found:
+                raise settings.error(Reason.BUCKET_NOT_FOUND, f"there is no organization {settings.org}")
+            client.buckets_api().create_bucket(bucket_name=settings.bucket, retention_rules=rules, org=found[0])
     except InfluxError as err:
         if err.status not in _MISSING_API or err.reason is Reason.BUCKET_NOT_FOUND:
             raise

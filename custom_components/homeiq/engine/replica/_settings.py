@@ -88,7 +88,7 @@ def _ca_problem(ca_pem: str) -> str | None:
     """Return why this text holds no certificates, None if it does."""
     try:
         ssl.create_default_context(cadata=ca_pem)
-    except (ssl.SSLError, ValueError) as err:
+    except (ssl.SSLError, ValueError, TypeError) as err:
         return f"no certificate in PEM: {err}"
     return None
 
