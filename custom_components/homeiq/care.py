@@ -1,6 +1,6 @@
 """Put together what looks after the store of one config entry: backups, long jobs, maintenance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -31,6 +31,7 @@ class StoreCare:
         pipeline: Pipeline,
         options: Options,
         followers: Callable[[], Mapping[str, str]],
+        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
     ) -> None:
         """Put the parts together; nothing runs yet."""
         self._hass = hass
@@ -48,6 +49,7 @@ class StoreCare:
             essentials=essentials,
             policy=self._async_policy,
             followers=followers,
+            acknowledged=acknowledged,
             content=self._content,
         )
 

@@ -20,7 +20,6 @@ from .engine.store import (
     RetentionReport,
     RollUps,
     Store,
-    cursors,
     full_check,
     store_size,
 )
@@ -56,11 +55,12 @@ class Maintenance:
         essentials: Essentials,
         policy: Callable[[], Awaitable[RetentionPolicy]],
         followers: Callable[[], Mapping[str, str]],
+        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
         content: Callable[[], BackupContent],
     ) -> None:
         """Take the store and what decides: the policy, the followers that are full copies, what the backups hold.
 
-        ``followers`` gives titles by the names under which the store knows them.
+        ``followers`` gives their titles and ``acknowledged`` how far they have come, by the names that the store knows.
         """
         self._hass = hass
         self._store = store
@@ -68,6 +68,7 @@ class Maintenance:
         self._essentials = essentials
         self._policy = policy
         self._followers = followers
+        self._acknowledged = acknowledged
         self._content = content
         self._one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +109,7 @@ class Maintenance:
 
     async def async_purge_before(self, time_us: int) -> int:
         """Roll up, then delete the events of all days before the one around a time; raises StoreError."""
-        return await self._retention.purge_before(time_us, _now_us(), await self._async_acknowledged())
+        return await self._retention.purge_before(time_us, _now_us(), await self._acknowledged())
 
     async def async_forget_extract(self) -> None:
         """Take what was deleted out of the extract for backups, at once; raises StoreError."""
@@ -181,15 +182,11 @@ class Maintenance:
 
     async def _async_retain(self) -> RetentionReport:
         policy = await self._policy()
-        report = await self._retention.run(_now_us(), policy, await self._async_acknowledged())
+        report = await self._retention.run(_now_us(), policy, await self._acknowledged())
         self.report = report
         LOGGER.debug("Deleted %d events; %d bytes are left", report.purged, report.size_bytes)
         self._tell(report, policy)
         return report
-
-    async def _async_acknowledged(self) -> Mapping[str, int]:
-        known = await cursors(self._store)
-        return {name: known.get(name, 0) for name in self._followers()}
 
     @callback
     def _tell(self, report: RetentionReport, policy: RetentionPolicy) -> None:
