@@ -1,6 +1,6 @@
 """Put together what looks after the store of one config entry: backups, long jobs, maintenance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -12,7 +12,7 @@ from .maintenance import Maintenance
 from .places import BackupContent, Places, Settled
 from .repairs import ISSUE_BACKUP_CONTENT, PASSING_STORE_ISSUES, async_set_issue
 from .salvaging import Salvager
-from .settings import retention_policy
+from .settings import retention_policy, size_cap
 from .transfers import Transfers
 
 type Options = Callable[[], Mapping[str, Any]]
@@ -31,6 +31,7 @@ class StoreCare:
         pipeline: Pipeline,
         options: Options,
         followers: Callable[[], Mapping[str, str]],
+        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
     ) -> None:
         """Put the parts together; nothing runs yet."""
         self._hass = hass
@@ -48,6 +49,7 @@ class StoreCare:
             essentials=essentials,
             policy=self._async_policy,
             followers=followers,
+            acknowledged=acknowledged,
             content=self._content,
         )
 
@@ -76,6 +78,36 @@ class StoreCare:
         await self.guard.async_stop()
         for issue in PASSING_STORE_ISSUES:
             async_set_issue(self._hass, issue, active=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a report should say: no paths and no titles."""
+        report, transfer = self.maintenance.report, self.transfers.state
+        return {
+            "backup_content": self.content.value,
+            "moved_as_wanted": self._settled.problem is None,
+            "brought_back": self._settled.brought_back,
+            "backup_under_way": self.guard.held,
+            "retention": None
+            if report is None
+            else {
+                "purged": report.purged,
+                "unreplicated": sum(report.unreplicated.values()),
+                "size_bytes": report.size_bytes,
+                "used_bytes": report.used_bytes,
+                "near_cap": report.near_cap,
+                "over_cap": report.over_cap,
+                "held_back_by": len(report.held_back_by),
+            },
+            "transfer": {
+                "kind": transfer.kind.value,
+                "last": None if transfer.last is None else transfer.last.value,
+                "last_error": transfer.last_error,
+            },
+        }
+
+    async def async_size_cap(self) -> int:
+        """Return how many bytes the store may take."""
+        return await self._hass.async_add_executor_job(size_cap, self._options(), self.places)
 
     def _content(self) -> BackupContent:
         return self.content

@@ -60,6 +60,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: HomeIQC
         },
         "problems": list(data.coordinator.data.problems),
         "store": store,
+        "care": data.care.as_json(),
         "backfill": {"state": data.backfill.progress.state, "events": data.backfill.progress.events},
         "replicas": [replica_report(stats) for stats in data.replicas.coordinator.data.values()],
     }

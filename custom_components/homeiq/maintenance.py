@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_change, async_track_time_interval
@@ -19,7 +20,6 @@ from .engine.store import (
     RetentionReport,
     RollUps,
     Store,
-    cursors,
     full_check,
     store_size,
 )
@@ -55,11 +55,12 @@ class Maintenance:
         essentials: Essentials,
         policy: Callable[[], Awaitable[RetentionPolicy]],
         followers: Callable[[], Mapping[str, str]],
+        acknowledged: Callable[[], Awaitable[Mapping[str, int]]],
         content: Callable[[], BackupContent],
     ) -> None:
         """Take the store and what decides: the policy, the followers that are full copies, what the backups hold.
 
-        ``followers`` gives titles by the names under which the store knows them.
+        ``followers`` gives their titles and ``acknowledged`` how far they have come, by the names that the store knows.
         """
         self._hass = hass
         self._store = store
@@ -67,11 +68,12 @@ class Maintenance:
         self._essentials = essentials
         self._policy = policy
         self._followers = followers
+        self._acknowledged = acknowledged
         self._content = content
         self._one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stoppers: list[Callable[[], None]] = []
-        self.rollups = RollUps(store, dt_util.get_default_time_zone)
+        self.rollups = RollUps(store, _time_zone)
         self._retention = Retention(store, self.rollups)
         self.report: RetentionReport | None = None
 
@@ -107,7 +109,7 @@ class Maintenance:
 
     async def async_purge_before(self, time_us: int) -> int:
         """Roll up, then delete the events of all days before the one around a time; raises StoreError."""
-        return await self._retention.purge_before(time_us, _now_us(), await self._async_acknowledged())
+        return await self._retention.purge_before(time_us, _now_us(), await self._acknowledged())
 
     async def async_forget_extract(self) -> None:
         """Take what was deleted out of the extract for backups, at once; raises StoreError."""
@@ -180,15 +182,11 @@ class Maintenance:
 
     async def _async_retain(self) -> RetentionReport:
         policy = await self._policy()
-        report = await self._retention.run(_now_us(), policy, await self._async_acknowledged())
+        report = await self._retention.run(_now_us(), policy, await self._acknowledged())
         self.report = report
         LOGGER.debug("Deleted %d events; %d bytes are left", report.purged, report.size_bytes)
         self._tell(report, policy)
         return report
-
-    async def _async_acknowledged(self) -> Mapping[str, int]:
-        known = await cursors(self._store)
-        return {name: known.get(name, 0) for name in self._followers()}
 
     @callback
     def _tell(self, report: RetentionReport, policy: RetentionPolicy) -> None:
@@ -208,6 +206,12 @@ class Maintenance:
                 "Events were deleted that a replica never took, because the size cap is reached: %s", counted
             )
             async_report_unreplicated(self._hass, counted)
+
+
+def _time_zone() -> ZoneInfo:
+    """Return the home's time zone; Home Assistant's is always one of the database's, which its type does not say."""
+    zone = dt_util.get_default_time_zone()
+    return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
 
 
 def _now_us() -> int:

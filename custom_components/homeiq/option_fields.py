@@ -20,7 +20,7 @@ from .places import BackupContent, Places, essentials_bytes, free_bytes, store_b
 from .settings import size_cap
 
 
-def _whole(lowest: int, highest: int, unit: str) -> vol.All:
+def _whole(lowest: int, highest: int, unit: str) -> object:
     return vol.All(
         selector.NumberSelector(
             selector.NumberSelectorConfig(

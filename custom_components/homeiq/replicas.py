@@ -12,7 +12,7 @@ from .adapters.clock import SystemClock
 from .const import CONF_METRICS_ONLY, CONF_PAUSED, LOGGER, SUBENTRY_INFLUXDB
 from .engine.model import StoreError
 from .engine.replica import InfluxError, Replica, ReplicaState, Server, detect_server
-from .engine.store import Follower, Store
+from .engine.store import Follower, Store, cursors
 from .reauth import ReauthQueue
 from .replica_coordinator import ReplicaCoordinator
 from .replica_issues import ReplicaIssues
@@ -124,6 +124,11 @@ class Replicas(Mapping[str, Replica]):
         for subentry in list(self._known.values()):
             told(subentry)
         return lambda: self._listeners.remove(told)
+
+    async def acknowledged(self) -> Mapping[str, int]:
+        """Return how far each follower that is a full copy has come, as row ids by its name; raises StoreError."""
+        places = await cursors(self._store)
+        return {name: places.get(name, 0) for name in self.async_followers()}
 
     @callback
     def async_followers(self) -> Mapping[str, str]:

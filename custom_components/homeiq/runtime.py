@@ -1,7 +1,7 @@
 """Put the engine and the adapters together for one config entry: the composition root."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,10 +100,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
     )
     coordinator = FiguresCoordinator(hass, entry, store, pipeline)
 
-    @callback
-    def followers() -> Mapping[str, str]:
-        return data.replicas.async_followers()
-
+    replicas = Replicas(hass, entry, store)
     care = StoreCare(
         hass,
         places=places,
@@ -111,7 +108,8 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         store=store,
         pipeline=pipeline,
         options=lambda: entry.options,
-        followers=followers,
+        followers=replicas.async_followers,
+        acknowledged=replicas.acknowledged,
     )
     data = HomeIQData(
         store=store,
@@ -120,7 +118,7 @@ async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQDa
         backfill=Backfill(hass, store, pipeline),
         learning=Learning(hass, store),
         coordinator=coordinator,
-        replicas=Replicas(hass, entry, store),
+        replicas=replicas,
     )
     try:
         await store.open()

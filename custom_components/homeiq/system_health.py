@@ -7,7 +7,7 @@ from homeassistant.components.system_health import SystemHealthRegistration
 from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
-from .engine.store import SCHEMA_VERSION
+from .engine.store import SCHEMA_VERSION, damaged_files
 from .runtime import HomeIQConfigEntry
 
 
@@ -30,6 +30,9 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
         "schema": SCHEMA_VERSION,
         "events": None if store is None else store.events,
         "store_size": None if store is None else f"{store.size_bytes / 1_000_000:.1f} MB",
+        "size_cap": f"{await data.care.async_size_cap() / 1_000_000:.1f} MB",
+        "backup_content": data.care.content.value,
+        "set_aside": len(await hass.async_add_executor_job(damaged_files, data.store.path)),
         "lost": figures.lost,
         "buffer": f"{figures.pipeline.buffer_depth} / {figures.pipeline.buffer_limit}",
         "engine": await hass.async_add_executor_job(_engine),

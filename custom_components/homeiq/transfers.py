@@ -92,7 +92,8 @@ class Transfers:
             await asyncio.wait([task])
 
     async def _async_do[T](self, work: Work[T], describe: Callable[[T], Mapping[str, Any]]) -> T:
-        state, error, result = self.state, "cancelled", {}
+        state, error = self.state, "cancelled"
+        result: Mapping[str, Any] = {}
         try:
             answer = await work(self._progress)
             error, result = "", describe(answer)

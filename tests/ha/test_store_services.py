@@ -330,7 +330,12 @@ async def test_bad_input_is_refused_by_field_and_value_and_nothing_is_done(
     assert (folder / "there.jsonl.zst").read_text() == "mine"
 
 
-ALL = [("export_data", {}), ("import_data", {"path": "a"}), ("restore", {"path": "a"}), ("query_rollups", {})]
+ALL: list[tuple[str, dict[str, Any]]] = [
+    ("export_data", {}),
+    ("import_data", {"path": "a"}),
+    ("restore", {"path": "a"}),
+    ("query_rollups", {}),
+]
 
 
 @pytest.mark.usefixtures("entry")
