@@ -212,6 +212,22 @@ def test_lines_travel_compressed(settings: InfluxSettings, influx: FaceProcess) 
 
 
 @pytest.mark.parametrize(
+    ("retry", "date", "seconds"),
+    [
+        ("Tue, 24 Nov 2026 12:00:30 GMT", "Tue, 24 Nov 2026 12:00:00 GMT", 30.0),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", "Tue, 24 Nov 2026 12:01:00 GMT", None),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", None, None),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", "today", None),
+    ],
+)
+def test_a_retry_after_that_is_a_time_counts_from_the_answers_date(
+    retry: str, date: str | None, seconds: float | None
+) -> None:
+    """By the server's own clock, whatever this machine's says."""
+    assert _retry_after(retry, date) == seconds
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
     [("2", 2.0), ("0.5", 0.5), (None, None), ("", None), ("-1", None), ("nan", None), ("inf", None), ("soon", None)],
 )

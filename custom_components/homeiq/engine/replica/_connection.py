@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 import json
 from math import isfinite
 import threading
@@ -120,12 +121,13 @@ class Connection:
             # The client reports TLS trouble as an answer with status 0.
             return self.settings.error(Reason.CANNOT_CONNECT, _short(str(err.reason)))
         said = server_words(err.body)
+        headers: Mapping[str, str] = err.headers or {}
         words = said or _short(str(err.reason or "no reason given"))
         return self.settings.error(
             _reason(status, is_influx=said is not None),
             f"{status}: {words}",
             status=status,
-            retry_after=_retry_after(err.retry_after),
+            retry_after=_retry_after(err.retry_after, headers.get("Date")),
         )
 
 
@@ -170,10 +172,13 @@ def _short(text: str) -> str:
     return line if len(line) <= _WORDS else line[: _WORDS - 1] + "…"
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; a date there is rare and leaves it to the ordinary back-off."""
+def _retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Return the seconds of a Retry-After header, which holds them or a time; that counts from the answer's own Date."""
     try:
         seconds = float(value or "")
     except ValueError:
-        return None
+        try:
+            seconds = (parsedate_to_datetime(value or "") - parsedate_to_datetime(date or "")).total_seconds()
+        except ValueError, TypeError:
+            return None
     return seconds if isfinite(seconds) and seconds >= 0 else None

@@ -71,7 +71,7 @@ class Dispatcher:
         if not batch.lines:
             return self._settled(pending)
         try:
-            await self._write(batch.body)
+            await self._write(lambda: batch.body)
         except InfluxError as err:
             if err.status == _TOO_LARGE:
                 return await self._make_smaller(pending, err)
@@ -85,13 +85,17 @@ class Dispatcher:
     def _cut(self, pending: deque[Batch], max_lines: int) -> Batch:
         """Cut the first batch to what may be sent at once, and return it."""
         batch = pending[0]
+        if len(batch.lines) <= max_lines and self._max_body == MAX_BODY:
+            # The encoder has seen to it.
+            return batch
         fitting = batch.within(max_lines, self._max_body)
         if fitting < len(batch.lines):
             self._replace(pending, batch.split(fitting))
         return pending[0]
 
-    async def _write(self, body: bytes) -> None:
-        self.bytes_sent += await self._in_thread(self._delivery.write, body)
+    async def _write(self, body: Callable[[], bytes]) -> None:
+        # To join thousands of lines takes a millisecond, which is not the event loop's to spend.
+        self.bytes_sent += await self._in_thread(lambda: self._delivery.write(body()))
         self._vouched_at = self._clock.monotonic()
 
     async def _make_smaller(self, pending: deque[Batch], err: InfluxError) -> Outcome | None:
@@ -127,7 +131,7 @@ class Dispatcher:
         if self._vouched_at is not None and self._clock.monotonic() - self._vouched_at < _VOUCHED_S:
             return
         try:
-            await self._write(check_line(self._settings.home))
+            await self._write(lambda: check_line(self._settings.home))
         except InfluxError as other:
             raise (err if other.status in _REFUSES_POINTS else other) from None
 

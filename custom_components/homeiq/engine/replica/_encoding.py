@@ -105,15 +105,17 @@ class LineEncoder:
 
     def _line(self, event: Event, row_id: int) -> str | None:
         """Return one line without its end, None for an event that is not sent."""
-        series = self._layout.series(event)
-        moment = _moment_us(event)
+        layout, time_us = self._layout, event.time_us
+        series = layout.series(event)
+        moment = time_us if _MIN_US <= time_us <= _MAX_US else _moment_us(event)
+        # Counted also if the event is not sent: the nanoseconds of its twins must not depend on the filter.
         offset = self._offset_ns(series, moment, row_id)
-        if (self._since_us is not None and event.time_us < self._since_us) or not self._keeps(event):
+        if (self._since_us is not None and time_us < self._since_us) or not self._keeps(event):
             return None
         if self._metrics_only:
-            value = self._layout.value(event)
+            value = layout.value(event)
             return None if value is None else f"{series} value={number(value)} {moment // 1000}"
-        fields = self._layout.fields(event)
+        fields = layout.fields(event)
         return None if fields is None else f"{series} {fields} {moment * 1000 + offset}"
 
     def _offset_ns(self, series: str, moment: int, row_id: int) -> int:
