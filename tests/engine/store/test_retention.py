@@ -258,8 +258,8 @@ async def test_no_step_touches_more_rows_than_may_be(
 
     assert report.purged > 8000
     assert sum(touched) > 30_000
-    # A deleted event, a row of a roll-up with its mark: 1,000 events, or 500 roll-ups, and their bookkeeping.
-    assert max(touched) <= 2_010
+    # 500 events, or 500 roll-ups and as many marks, and their bookkeeping.
+    assert max(touched) <= 1_010
 
 
 def test_the_default_cap_is_a_tenth_of_what_is_free_but_no_more_than_two_gibibytes() -> None:

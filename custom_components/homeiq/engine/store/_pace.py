@@ -6,7 +6,8 @@ from typing import Final
 
 import aiosqlite
 
-from ._store import Store
+type Work[T] = Callable[[aiosqlite.Connection], Awaitable[T]]
+type Write[T] = Callable[[Work[T]], Awaitable[T]]
 
 # The promise is 50 ms; a step that takes twice as long as the one before still keeps it.
 _MOST_S: Final = 0.020
@@ -28,8 +29,8 @@ class Pace:
         elif seconds < _MOST_S / 4:
             self.rows = min(self._most_rows, self.rows * 2)
 
-    async def write[T](self, store: Store, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        """Do one step on the store's writer, and take note of how long it was held."""
+    async def write[T](self, write: Write[T], work: Work[T]) -> T:
+        """Do one step with one of the store's ways to write, and take note of how long the writer was held."""
 
         async def timed(writer: aiosqlite.Connection) -> T:
             begun = time.perf_counter()
@@ -38,4 +39,4 @@ class Pace:
             finally:
                 self.note(time.perf_counter() - begun)
 
-        return await store.write(timed)
+        return await write(timed)

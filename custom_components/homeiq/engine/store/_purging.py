@@ -23,7 +23,9 @@ _REFERENCES: Final = {
     "payloads": ("payload",),
     "facts": ("facts",),
     "texts": ("state", "old_state", "name"),
-}
+}  # Whether events were deleted, and who they leave behind has not been looked for yet.
+_ORPHANED: Final = "orphaned"
+
 # Those of some events that are old enough and counted in a roll-up of their hour and their day. What was found to be
 # so before is looked at again: roll-ups may have come to be due, or the file to be another one.
 _ROLLED_UP: Final = f"""
@@ -99,7 +101,19 @@ async def purge_rows(
             **{f"{UNREPLICATED}:{name}": sum(row_id > upto for row_id in doomed) for name, upto in reached.items()},
         }
         await add_counters(connection, counters)
+        if doomed:
+            await connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES (?, '')", (_ORPHANED,))
     return counters
+
+
+def may_have_orphans(connection: sqlite3.Connection) -> bool:
+    """Return whether events were deleted since all orphans were."""
+    return connection.execute("SELECT 1 FROM meta WHERE name = ?", (_ORPHANED,)).fetchone() is not None
+
+
+async def note_no_orphans(connection: aiosqlite.Connection) -> None:
+    """Note that what the events deleted so far referred to has been seen to."""
+    await connection.execute("DELETE FROM meta WHERE name = ?", (_ORPHANED,))
 
 
 def find_hours(connection: sqlite3.Connection, before_us: int, limit: int) -> list[tuple[int, int]]:

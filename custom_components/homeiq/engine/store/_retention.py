@@ -19,9 +19,13 @@ from ._pace import Pace
 from ._purging import (
     UNREPLICATED,
     delete_hours,
+    delete_orphans,
     find_hours,
     find_old,
+    find_orphans,
     give_pages_back,
+    may_have_orphans,
+    note_no_orphans,
     purge_rows,
 )
 from ._rollup import RollUps
@@ -32,11 +36,13 @@ from ._times import from_column, to_column
 _DAY_US: Final = 86_400_000_000
 _GIB: Final = 1 << 30
 _NEAR: Final = 0.9
-_STEP_ROWS: Final = 1_000
+_STEP_ROWS: Final = 500
 _STEP_PAGES: Final = 256
 _PAGE: Final = 10_000
-# Rows that go at least before the size is measured again: finding what they alone referred to reads all of the store.
+# Rows that go at least before the size is measured again, and what part of all: finding what they alone referred to reads
+# all of the store.
 _ROUND_ROWS: Final = 1_000
+_ROUND_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,7 @@ class Retention:
         self._rollups = rollups
         self._lock = asyncio.Lock()
         self._rows = Pace(_STEP_ROWS)
+        self._texts = Pace(_STEP_ROWS)
         self._pages = Pace(_STEP_PAGES)
 
     async def run(self, now_us: int, policy: RetentionPolicy, acknowledged: Mapping[str, int]) -> RetentionReport:
@@ -94,8 +101,7 @@ class Retention:
             done = _Done(acknowledged)
             await self._purge(cut_us, done, upto=done.slowest)
             await self._delete_hours(now_us - policy.hour_days * _DAY_US)
-            if done.purged:
-                await self._store.delete_orphans()
+            await self._delete_orphans()
             if policy.max_bytes is not None:
                 await self._purge_past(policy.max_bytes, await self._cut_off(now_us), done)
             return await self._report(now_us, cut_us, policy.max_bytes, done)
@@ -109,8 +115,7 @@ class Retention:
             await self._rollups.update(now_us)
             done = _Done(acknowledged)
             await self._purge(await self._cut_off(min(time_us, now_us)), done)
-            if done.purged:
-                await self._store.delete_orphans()
+            await self._delete_orphans()
             return done.purged
 
     async def give_back(self, budget_s: float) -> int:
@@ -118,7 +123,7 @@ class Retention:
         deadline = time.monotonic() + budget_s
         begun = left = await read_in_thread(self._store, _pages)
         while left.free and time.monotonic() < deadline:
-            await self._pages.write(self._store, partial(give_pages_back, pages=self._pages.rows))
+            await self._pages.write(self._store.write, partial(give_pages_back, pages=self._pages.rows))
             before, left = left, await read_in_thread(self._store, _pages)
             if left.free >= before.free:
                 # Events that were stored meanwhile need pages too; another time.
@@ -143,7 +148,8 @@ class Retention:
             while rest:
                 part, rest = rest[: self._rows.rows], rest[self._rows.rows :]
                 step = await self._rows.write(
-                    self._store, partial(purge_rows, ids=part, before_us=before_us, acknowledged=done.acknowledged)
+                    self._store.write,
+                    partial(purge_rows, ids=part, before_us=before_us, acknowledged=done.acknowledged),
                 )
                 done.add(step)
                 deleted += step["purged"]
@@ -152,20 +158,34 @@ class Retention:
             last = found[-1]
         return deleted
 
+    async def _delete_orphans(self) -> None:
+        """Delete texts, payloads and facts that no event refers to any more, if any may be left from whenever."""
+        if not await read_in_thread(self._store, may_have_orphans):
+            return
+        async with self._store.reader() as reader:
+            found = await find_orphans(reader)
+        for orphans in found:
+            rest = orphans.ids
+            while rest:
+                part, rest = rest[: self._texts.rows], rest[self._texts.rows :]
+                work = partial(delete_orphans, orphans=orphans._replace(ids=part))
+                await self._texts.write(self._store.write_forgetting, work)
+        await self._store.write(note_no_orphans)
+
     async def _delete_hours(self, before_us: int) -> None:
         while found := await read_in_thread(self._store, partial(find_hours, before_us=before_us, limit=_PAGE)):
             while found:
                 part, found = found[: self._rows.rows], found[self._rows.rows :]
-                await self._rows.write(self._store, partial(delete_hours, keys=part))
+                await self._rows.write(self._store.write, partial(delete_hours, keys=part))
 
     async def _purge_past(self, max_bytes: int, today_us: int, done: _Done) -> None:
         """Delete the oldest finished days until what is left fits, whoever has not acknowledged them."""
         while (figures := await read_in_thread(self._store, _measure)).used_bytes > max_bytes:
             rows = await read_in_thread(self._store, _count_events)
-            share = (figures.used_bytes - max_bytes) / figures.used_bytes
+            share = max(_ROUND_SHARE, (figures.used_bytes - max_bytes) / figures.used_bytes)
             if not await self._purge(today_us, done, at_most=max(_ROUND_ROWS, ceil(rows * share))):
                 return
-            await self._store.delete_orphans()
+            await self._delete_orphans()
 
     async def _report(self, now_us: int, cut_us: int, max_bytes: int | None, done: _Done) -> RetentionReport:
         figures = await read_in_thread(self._store, _measure)

@@ -130,7 +130,7 @@ class RollUps:
                     raise _DisturbedError
                 await work(writer)
 
-        await self._pace.write(self._store, step)
+        await self._pace.write(self._store.write, step)
 
 
 class _Seen(NamedTuple):

@@ -206,10 +206,15 @@ class Store(EventSink, HistoryReader):
         deleted = 0
         while step := await self.write(partial(purge_step, before_us=time_us)):
             deleted += step
-        if deleted:
-            await self.delete_orphans()
-            while await self.write(give_pages_back):
-                pass
+        if not deleted:
+            return 0
+        async with self.reader() as reader:
+            found = await find_orphans(reader)
+        for orphans in found:
+            for ids in batched(orphans.ids, STEP_ROWS, strict=False):
+                await self.write_forgetting(partial(delete_orphans, orphans=orphans._replace(ids=ids)))
+        while await self.write(give_pages_back):
+            pass
         return deleted
 
     async def purge_entity(self, entity_id: str) -> tuple[int, int]:
@@ -218,32 +223,13 @@ class Store(EventSink, HistoryReader):
         Raises StoreError with reason ``locked`` if a reader keeps what was deleted alive in the WAL; the events are
         gone then, and asking again cleans up.
         """
-
-        async def work(writer: aiosqlite.Connection) -> tuple[int, int]:
-            self._dimensions.forget()
-            return await purge_entity(writer, entity_id)
-
-        report = await self.write(work)
+        report = await self.write_forgetting(partial(purge_entity, entity_id=entity_id))
         while await self.write(give_pages_back):
             pass
         for _ in range(_EMPTY_WAL_TRIES):
             if await self.write(empty_wal):
                 return report
         raise StoreError("a reader is in the way of emptying the write-ahead log", reason="locked")
-
-    async def delete_orphans(self) -> None:
-        """Delete texts, payloads and facts that no event refers to any more, in small transactions."""
-        async with self.reader() as reader:
-            found = await find_orphans(reader)
-
-        async def work(writer: aiosqlite.Connection) -> None:
-            self._dimensions.forget()
-            await delete_orphans(writer, part)
-
-        for orphans in found:
-            for ids in batched(orphans.ids, STEP_ROWS, strict=False):
-                part = orphans._replace(ids=ids)
-                await self.write(work)
 
     async def _execute(self, sql: str, values: Sequence[object]) -> None:
         async def work(writer: aiosqlite.Connection) -> None:
@@ -255,6 +241,15 @@ class Store(EventSink, HistoryReader):
     async def write[T](self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         """Do work on the writer, alone and to its end; for the other files of this room."""
         return await self._finish(self._alone(work))
+
+    async def write_forgetting[T](self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Do work on the writer that may delete texts, so that none of them is taken for known any more."""
+
+        async def forgetting(writer: aiosqlite.Connection) -> T:
+            self._dimensions.forget()
+            return await work(writer)
+
+        return await self.write(forgetting)
 
     async def _finish[T](self, work: Awaitable[T]) -> T:
         """Wait for work that goes on if the wait is cancelled: SQLite's thread would not stop for it either."""
