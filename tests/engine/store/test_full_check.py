@@ -9,7 +9,8 @@ from homeiq_engine.model import StoreError
 from homeiq_engine.store import Store, full_check
 from homeiq_engine.store._connection import connect
 from homeiq_engine.store._integrity import structure_check
-from tests.engine.store.samples import ManualClock, events, raw
+from homeiq_engine.store._times import EPOCH_US
+from tests.engine.store.samples import T0_US, ManualClock, events, raw
 
 
 async def test_a_sound_store_has_no_fault_and_goes_on_being_written(store: Store) -> None:
@@ -24,27 +25,22 @@ async def test_a_sound_store_has_no_fault_and_goes_on_being_written(store: Store
 async def test_a_row_without_its_index_entry_is_found(path: Path, clock: ManualClock) -> None:
     """What the quick check at start does not look at: an index that is not in step with its table."""
     store = Store(path, clock)
-    await store.append(events(100))
+    await store.append(events(20))
     await store.close()
-    raw(path, "PRAGMA writable_schema = ON")
-    (root,) = raw(path, "SELECT rootpage FROM sqlite_master WHERE name = 'events_by_time'")[0]
-    with path.open("r+b") as file:
-        # One entry less in the index's only page.
-        file.seek((root - 1) * 4096 + 3)
-        count = int.from_bytes(file.read(2))
-        file.seek((root - 1) * 4096 + 3)
-        file.write((count - 1).to_bytes(2))
-    await store_opens(path, clock)
-
-
-async def store_opens(path: Path, clock: ManualClock) -> None:
-    """See that the fault is told."""
+    ((root,),) = raw(path, "SELECT rootpage FROM sqlite_master WHERE name = 'events'")
+    content = bytearray(path.read_bytes())
+    at = (T0_US + 7000 - EPOCH_US).to_bytes(6, signed=True)
+    where = content.index(at, (root - 1) * 4096)
+    content[where + 5] ^= 1
+    path.write_bytes(content)
     store = Store(path, clock)
+
     words = await full_check(store)
     await store.close()
 
+    assert where < root * 4096
     assert words is not None
-    assert "events_by_time" in words
+    assert "missing from index" in words
 
 
 async def test_damage_is_told_and_the_next_write_sets_the_file_aside(store: Store, path: Path) -> None:

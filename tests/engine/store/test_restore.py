@@ -32,6 +32,7 @@ from homeiq_engine.store import (
     restore,
 )
 from homeiq_engine.store._integrity import restoring_path, swap
+from homeiq_engine.store._migrations import APPLICATION_ID
 from tests.engine.store.samples import T0_US, ManualClock, all_events, event, events, raw, without_id
 from tests.engine.store.small_disk import small_disk
 
@@ -55,6 +56,12 @@ async def export(source: Path, clock: ManualClock, tmp_path: Path) -> Path:
     return tmp_path / "export"
 
 
+@pytest.fixture
+def sources(source: Path, export: Path) -> dict[str, Path]:
+    """Return both by name."""
+    return {"source": source, "export": export}
+
+
 def _wanted() -> list[Event]:
     return events(1500, first=100, payload='{"a":"sensor.s1"}')
 
@@ -73,15 +80,13 @@ def _names(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["source", "export"])
 async def test_the_content_is_replaced_and_the_old_file_is_kept(
-    store: Store, path: Path, kind: str, request: pytest.FixtureRequest, clock: ManualClock
+    store: Store, path: Path, kind: str, sources: dict[str, Path], clock: ManualClock
 ) -> None:
     """From a store file and from an export: the store goes on with the new content, the old one opens beside it."""
     await store.append(_now(0))
     told: list[tuple[int, int | None]] = []
 
-    report = await restore(
-        store, request.getfixturevalue(kind), progress=lambda done, total: told.append((done, total))
-    )
+    report = await restore(store, sources[kind], progress=lambda done, total: told.append((done, total)))
 
     found, stats = await _found(store), await store.stats()
     await store.append(_now(5))
@@ -99,14 +104,15 @@ async def test_the_content_is_replaced_and_the_old_file_is_kept(
 
 
 @pytest.mark.parametrize("kind", ["source", "export"])
-async def test_what_arrives_meanwhile_is_kept(store: Store, kind: str, request: pytest.FixtureRequest) -> None:
+async def test_what_arrives_meanwhile_is_kept(store: Store, kind: str, sources: dict[str, Path]) -> None:
     """Events go on being stored during the restore, and all of them are in the new store, once."""
     await store.append(_now(0))
-    file = request.getfixturevalue(kind)
+    file = sources[kind]
     arrived: list[Event] = []
-    restored = asyncio.Event()
+    begun, restored = asyncio.Event(), asyncio.Event()
 
     async def arrive() -> None:
+        await begun.wait()
         while not restored.is_set():
             more = _now(100 + len(arrived), 7)
             await store.append(more)
@@ -114,7 +120,7 @@ async def test_what_arrives_meanwhile_is_kept(store: Store, kind: str, request: 
             await asyncio.sleep(0.001)
 
     task = asyncio.ensure_future(arrive())
-    report = await restore(store, file)
+    report = await restore(store, file, progress=lambda _, __: begun.set())
     restored.set()
     await task
 
@@ -149,10 +155,10 @@ async def test_followers_begin_where_they_were_in_the_source(store: Store, sourc
 
 @pytest.mark.parametrize("kind", ["source", "export"])
 async def test_what_was_forgotten_since_does_not_come_back(
-    store: Store, path: Path, kind: str, request: pytest.FixtureRequest, clock: ManualClock
+    store: Store, path: Path, kind: str, sources: dict[str, Path], clock: ManualClock
 ) -> None:
     """Neither its events nor its name in the payloads of others; what it did after that stays."""
-    file = request.getfixturevalue(kind)
+    file = sources[kind]
     clock.us = T0_US + 1_000_000
     await forget_entity(store, "sensor.s2")
     clock.us = T0_US + 10_000_000
@@ -188,8 +194,11 @@ async def test_what_is_forgotten_during_the_restore_does_not_come_back(
     assert {one.entity_id for one in await _found(store)} == {f"sensor.s{number}" for number in (0, 1, 2, 4, 5, 6)}
 
 
-async def test_what_is_missing_since_the_source_is_known_to_be_missing(store: Store, export: Path) -> None:
+async def test_what_is_missing_since_the_source_is_known_to_be_missing(
+    store: Store, export: Path, clock: ManualClock
+) -> None:
     """What happened between the backup and now may be fetched from the recorder: the time since when is noted."""
+    clock.us = T0_US + 3_600_000_000
     await store.append(_now(0))
 
     await restore(store, export)
@@ -206,7 +215,7 @@ async def test_an_older_schema_is_upgraded(store: Store, tmp_path: Path) -> None
     connection.executescript(
         "INSERT INTO entities VALUES (1, 'light.a'); INSERT INTO texts VALUES (1, 'on');"
         f"INSERT INTO events (id, at, kind, origin, entity, state) VALUES (1, {T0_US - 1_861_920_000_000_000}, 0, 0, 1, 1);"
-        "INSERT INTO counters VALUES ('stored', 1); PRAGMA user_version = 1; PRAGMA application_id = 1212435793;"
+        f"INSERT INTO counters VALUES ('stored', 1); PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};"
     )
     connection.close()
     content = old.read_bytes()
@@ -271,13 +280,17 @@ async def test_files_that_cannot_be_restored_change_nothing(
     await _untouched(store, _now(0))
 
 
+async def _cancelled(store: Store, file: Path) -> None:
+    task = asyncio.ensure_future(restore(store, file, progress=lambda _, __: task.cancel()))
+    await task
+
+
 async def test_a_cancelled_restore_changes_nothing(store: Store, source: Path, export: Path) -> None:
     """Cancelled while copying or filling: the store is as it was."""
     await store.append(_now(0))
     for file in (source, export):
-        task = asyncio.ensure_future(restore(store, file, progress=lambda _, __: task.cancel()))
         with pytest.raises(asyncio.CancelledError):
-            await task
+            await _cancelled(store, file)
 
     await _untouched(store, _now(0))
 
