@@ -169,7 +169,7 @@ async def test_dead_letters_are_delivered_once_the_reason_is_gone(
     replica = make_replica(store, settings)
     async with running(replica):
         await caught_up(replica, 153)
-        held = replica.stats.dead_letters
+        held = (await replica.fresh_stats()).dead_letters
         _cure(influx, settings, "sensor")
         answer = await replica.retry_dead_letters()
         left = replica.stats.dead_letters

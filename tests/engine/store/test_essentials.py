@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from homeiq_engine.model import StoreError
-from homeiq_engine.store import Essentials, RollUps, Store, _essentials, begin_store
+from homeiq_engine.store import SCHEMA_VERSION, Essentials, RollUps, Store, _essentials, begin_store
 from tests.engine.store.samples import T0_US, ManualClock, all_events, event, raw
 
 HOUR_US = 3_600_000_000
@@ -214,5 +214,5 @@ async def test_events_are_written_while_the_extract_is_made(store: Store, essent
     assert written > 0
     assert len(raw(target, "SELECT 1 FROM entities")) == 14
     with sqlite3.connect(target) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     connection.close()

@@ -22,6 +22,7 @@ from homeiq_engine.model import (
 from homeiq_engine.store import (
     SCHEMA_VERSION,
     ExportForm,
+    Follower,
     Store,
     _integrity,
     _store as store_module,
@@ -141,16 +142,16 @@ async def test_row_ids_are_never_given_again(store: Store, source: Path) -> None
 async def test_followers_begin_where_they_were_in_the_source(store: Store, source: Path, clock: ManualClock) -> None:
     """A follower that the source knew goes on from there, a newer one begins at its beginning, a former one is gone."""
     before = Store(source, clock)
-    await before.set_cursor("kept", 1234)
-    await before.set_cursor("former", 99)
+    await Follower(before, "kept").rewind(1234)
+    await Follower(before, "former").rewind(99)
     await before.close()
     await store.append(_now(0))
-    await store.set_cursor("kept", 5)
-    await store.set_cursor("newer", 5)
+    await Follower(store, "kept").rewind(5)
+    await Follower(store, "newer").rewind(5)
 
     await restore(store, source)
 
-    assert [await store.get_cursor(name) for name in ("kept", "newer", "former")] == [1234, 0, None]
+    assert [await Follower(store, name).cursor() for name in ("kept", "newer", "former")] == [1234, 0, None]
 
 
 @pytest.mark.parametrize("kind", ["source", "export"])
