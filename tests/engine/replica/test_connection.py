@@ -1,6 +1,9 @@
 """A connection that works is proven, and one that does not says in one word why."""
 
 from dataclasses import replace
+from pathlib import Path
+import subprocess
+import sys
 import time
 
 import pytest
@@ -234,3 +237,35 @@ def test_a_retry_after_that_is_a_time_counts_from_the_answers_date(
 def test_retry_after_is_read_as_seconds(header: str | None, seconds: float | None) -> None:
     """What is no sensible number leaves it to the back-off."""
     assert _retry_after(header) == seconds
+
+
+_AT_ONCE = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from load import load_engine
+load_engine()
+from homeiq_engine.replica import InfluxSettings
+from homeiq_engine.replica._delivery import Delivery
+settings = InfluxSettings(url="http://127.0.0.1:1", org="home", bucket="b", token="t")
+start, said = threading.Barrier(8), []
+def use(number):
+    delivery = Delivery(settings)
+    start.wait()
+    try:
+        delivery.write(b"a b=1") if number % 2 else delivery.connection.ask("/health")
+    except Exception as err:
+        said.append(getattr(err, "reason", type(err).__name__))
+threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(*sorted(set(map(str, said))), len(said))
+"""
+
+
+def test_replicas_that_begin_at_once_do_not_trip_over_the_import_of_the_client() -> None:
+    """In a fresh interpreter, threads that need different parts of the client first all come to the network."""
+    engine = Path(Delivery.__init__.__code__.co_filename).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_ONCE, str(engine)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("cannot_connect 8\n", "")

@@ -8,6 +8,7 @@ from math import isfinite
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ._client import load_client
 from ._errors import InfluxError, Reason
 from ._settings import InfluxSettings
 
@@ -67,6 +68,7 @@ class Connection:
     @contextmanager
     def using(self) -> Iterator[InfluxDBClient]:
         """Lend the client and translate everything that it raises."""
+        load_client()
         from influxdb_client.rest import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError, LocationValueError  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ from typing import Final
 from urllib.parse import urlencode
 import zlib
 
+from ._client import load_client
 from ._connection import TIMEOUT_S, Connection, server_words
 from ._errors import Reason
 from ._settings import InfluxSettings
@@ -32,7 +33,7 @@ class Delivery:
 
         Raises InfluxError.
         """
-        # Imported late: the package is heavy and must not be imported on an event loop.
+        load_client()
         from influxdb_client.service.write_service import WriteService  # noqa: PLC0415
 
         packed = zlib.compress(body, _LEVEL, _GZIP)
