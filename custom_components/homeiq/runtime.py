@@ -58,7 +58,8 @@ def store_path(hass: HomeAssistant) -> Path:
 async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQData:
     """Start to listen and to store.
 
-    Raises StoreNewerError if a newer HomeIQ wrote the store and StoreInUseError if another one has it open. A store that cannot be opened now does not stop it: events wait in the buffer until it can.
+    Raises StoreNewerError if a newer HomeIQ wrote the store and StoreInUseError if another one has it open. A store that
+    cannot be opened now does not stop it: events wait in the buffer until it can.
     """
     clock = SystemClock()
 
