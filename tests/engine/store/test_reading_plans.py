@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeiq_engine.model import EventKind, EventQuery, Origin
-from homeiq_engine.store import Store
+from homeiq_engine.store import Store, _reading
 from homeiq_engine.store._reading import read_page
 from tests.engine.store.samples import all_events, events
 
@@ -41,7 +41,9 @@ async def _plan(store: Store, query: EventQuery) -> str:
         ({"origins": (Origin.USER, Origin.AUTOMATION), "newest_first": True}, "events_by_origin"),
         ({"origins": (Origin.USER, Origin.DEVICE)}, "events_by_time"),
         ({"kinds": (EventKind.STATE,)}, "events_by_time"),
-        ({"entity_ids": ("sensor.s1",), "origins": (Origin.USER,)}, "events_by_entity"),
+        ({"entity_ids": ("sensor.s1",), "origins": (Origin.USER,)}, "events_by_origin"),
+        ({"entity_ids": ("sensor.s1", "sensor.s2"), "origins": (Origin.USER,)}, "events_by_origin"),
+        ({"entity_ids": ("sensor.s1",), "origins": (Origin.USER, Origin.DEVICE)}, "events_by_entity"),
         ({"entity_ids": ("sensor.s1", "sensor.s2")}, "events_by_entity"),
         ({}, "events_by_time"),
     ],
@@ -53,6 +55,17 @@ async def test_a_page_is_chosen_by_the_index_that_fits(store: Store, wanted: dic
 
     assert f"USING COVERING INDEX {index}" in plan or f"USING INDEX {index}" in plan
     assert "SCAN events\n" not in plan
+
+
+async def test_one_entitys_page_of_an_origin_that_is_not_rare_here_is_chosen_by_the_entity(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_reading, "_FEW", 10)
+    await store.append(events(11, origin=Origin.USER))
+    question = EventQuery(entity_ids=("sensor.s1",), origins=(Origin.USER,))
+
+    assert "USING INDEX events_by_entity" in await _plan(store, question)
+    assert {event.entity_id for event in (await store.query(question)).events} == {"sensor.s1"}
 
 
 @pytest.mark.parametrize("kind", EventKind)
