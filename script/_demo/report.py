@@ -1,8 +1,10 @@
 """Show a result as a table for people and as one object for programs."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from .preserve import Kept
 from .run import Result
 
 _WIDTH = 22
@@ -24,6 +26,7 @@ def table(result: Result) -> str:
         ("events/s to durable", _or_dash(fed.events_per_s)),
         ("p95 write latency", f"{_or_dash(stats.get('write_p95_ms'))} ms"),
         ("store size", f"{_or_dash(stats.get('store_bytes'))} bytes"),
+        *_kept(result.kept),
         *((entity_id, state) for entity_id, state in sorted(result.sensors.items())),
     ]
     lines = [f"{name:<{_width(rows)}}  {value}" for name, value in rows]
@@ -67,6 +70,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "replica": result.replica,
         "replica_points": result.points,
         "sensors": result.sensors,
+        "kept": None if result.kept is None else asdict(result.kept),
         "suggestions": list(result.suggestions),
         "rejected": len(result.rejected),
         "planted": None if hits is None else {"found": hits.found, "missed": hits.missed},
@@ -96,6 +100,17 @@ def _replica(result: Result) -> str:
         return result.replica
     how = "counted there" if result.counted else "acknowledged by it"
     return f"{result.replica}: {result.points} points {how}, back-fill included"
+
+
+def _kept(kept: Kept | None) -> list[tuple[str, str]]:
+    """Return the rows about the export and the roll-ups."""
+    if kept is None:
+        return []
+    return [
+        ("exported", f"{kept.exported} events in {kept.export_bytes} bytes"),
+        ("brought in again", f"{kept.known} known, {kept.stored_again} new"),
+        ("roll-ups by day", f"{kept.days} of {kept.entities} entities"),
+    ]
 
 
 def _width(rows: Iterable[tuple[str, str]]) -> int:

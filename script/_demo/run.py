@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from _hass_client import HassClient
 from tests.engine.synth import demo_home, generate, read_ordonez_a
 
-from . import habits, home_assistant
+from . import habits, home_assistant, preserve
 from .feed import Fed, evening_lines, live_lines, play, query
 from .home_assistant import DemoError
 from .options import Influx, Options
@@ -64,6 +64,7 @@ class Result:
     points: int | None = None
     counted: bool = False
     sensors: dict[str, str] = field(default_factory=dict)
+    kept: preserve.Kept | None = None
     suggestions: list[Mapping[str, Any]] = field(default_factory=list)
     rejected: list[Mapping[str, Any]] = field(default_factory=list)
     days_observed: int | None = None
@@ -110,6 +111,7 @@ class Run:
             self._feed()
         self._measure()
         if self.options.events:
+            self._keep()
             self._learn()
         self._validate()
         self._result.seconds = round(time.monotonic() - began, 1)
@@ -208,21 +210,25 @@ class Run:
         result.stats = home_assistant.stats(self.client)
         result.check(result.stats["lost"] == 0, f"{result.stats['lost']} events were lost")
         # The sensors are read once a minute by themselves; nobody has to wait for that.
-        self.client.call_service("homeassistant", "update_entity", {"entity_id": ["sensor.homeiq_lifetime_events"]})
+        own = self._own_entities()
+        self.client.call_service("homeassistant", "update_entity", {"entity_id": sorted(own)})
         deadline = time.monotonic() + _WAIT_S
-        while not (settled := self._read_sensors(result.stats["stored"])) and time.monotonic() < deadline:
+        while not (settled := self._read_sensors(own, result.stats["stored"])) and time.monotonic() < deadline:
             time.sleep(0.5)
         result.check(bool(result.sensors), "HomeIQ has no sensors")
         result.check(settled, f"the sensors do not show what is stored: {result.sensors}")
         problems = [name for name, state in result.sensors.items() if state in ("unavailable", "unknown")]
         result.check(not problems or not self.options.events, f"without a value: {', '.join(problems)}")
 
-    def _read_sensors(self, stored: int) -> bool:
+    def _own_entities(self) -> set[str]:
+        """Return the ids of HomeIQ's entities, those of its replicas included."""
+        registry = self.client.ws_command("config/entity_registry/list")
+        return {entity["entity_id"] for entity in registry if entity["platform"] == "homeiq"}
+
+    def _read_sensors(self, own: set[str], stored: int) -> bool:
         """Read HomeIQ's entities as Home Assistant reports them; return whether they have caught up."""
         self._result.sensors = {
-            state["entity_id"]: state["state"]
-            for state in self.client.states()
-            if state["entity_id"].startswith(("sensor.homeiq_", "binary_sensor.homeiq_"))
+            state["entity_id"]: state["state"] for state in self.client.states() if state["entity_id"] in own
         }
         lifetime = self._result.sensors.get("sensor.homeiq_lifetime_events", "")
         return lifetime.isdecimal() and int(lifetime) >= stored
@@ -248,6 +254,17 @@ class Run:
         log(f"replica: {before['stored']} events stored, {sent} acknowledged, {points or 'no'} points counted there")
         result.check(missing == 0, f"{before['stored']} events are stored and the replica holds {result.points}")
         result.check(result.replicated == result.fed.stored, f"{result.replicated} of the events fed are replicated")
+
+    def _keep(self) -> None:
+        """Export everything, bring it in again, and ask for the roll-ups of all days."""
+        result = self._result
+        before = home_assistant.stats(self.client)["held"]
+        kept = result.kept = preserve.keep(self.client)
+        result.check(kept.exported >= before, f"{before} events are held and {kept.exported} were exported")
+        result.check(kept.stored_again == 0, f"{kept.stored_again} exported events were stored a second time")
+        result.check(kept.known == kept.exported, f"of {kept.exported} exported events {kept.known} are known again")
+        result.check(kept.days > 0, "no day has a roll-up")
+        log(f"kept: {kept.exported} events exported and known again, {kept.days} roll-ups by day")
 
     def _learn(self) -> None:
         result = self._result

@@ -123,6 +123,9 @@ def test_the_demo_does_the_main_job_and_ends_well(tmp_path: Path) -> None:
     assert answer["lost"] == 0
     assert answer["past_stored"] == answer["laid_down"]["states"] + answer["laid_down"]["acts"]
     assert answer["planted"]["missed"] == []
+    assert answer["kept"]["known"] == answer["kept"]["exported"] >= answer["stored_in_all"]
+    assert answer["kept"]["stored_again"] == 0
+    assert answer["kept"]["days"] > 100
     assert answer["verdicts"] == {"good": "pass", "bad": "blocked"}
     assert answer["sensors"]["sensor.homeiq_events_lost"] == "0"
     assert answer["sensors"]["binary_sensor.homeiq_ingestion_problem"] == "off"
