@@ -1,11 +1,12 @@
 """Answer HTTP on the loopback address as was recorded, for servers that cannot be had as a Debian package."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import socket
 import ssl
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple, override
 
 
 class Reply(NamedTuple):
@@ -33,6 +34,32 @@ class RecordedServer:
         self.replies = dict(replies)
         self.asked: list[Asked] = []
         self.url = ""
+
+
+class _Server(ThreadingHTTPServer):
+    """End its threads when it is closed, also those that wait for the next request of a connection kept open."""
+
+    daemon_threads = False
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._connections: set[socket.socket] = set()
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a connection that is closed under its thread is no error here."""
+
+    @override
+    def server_close(self) -> None:
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
 
 @contextmanager
@@ -63,8 +90,7 @@ def recorded(replies: Mapping[str, Reply], tls: ssl.SSLContext | None = None) ->
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     told.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
