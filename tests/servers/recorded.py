@@ -1,6 +1,6 @@
 """Answer HTTP on the loopback address as was recorded, for servers that cannot be had as a Debian package."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import socket
@@ -27,11 +27,14 @@ class Asked(NamedTuple):
 
 
 class RecordedServer:
-    """Hold the address and what was asked; ``replies`` are by "METHOD /path", anything else is 404."""
+    """Hold the address and what was asked; ``replies`` are by "METHOD /path", anything else is 404.
 
-    def __init__(self, replies: Mapping[str, Reply]) -> None:
+    Of several replies each is given once, the last one for ever.
+    """
+
+    def __init__(self, replies: Mapping[str, Reply | Sequence[Reply]]) -> None:
         """Take the replies."""
-        self.replies = dict(replies)
+        self.replies = {name: [said] if isinstance(said, Reply) else list(said) for name, said in replies.items()}
         self.asked: list[Asked] = []
         self.url = ""
 
@@ -63,7 +66,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def recorded(replies: Mapping[str, Reply], tls: ssl.SSLContext | None = None) -> Iterator[RecordedServer]:
+def recorded(
+    replies: Mapping[str, Reply | Sequence[Reply]], tls: ssl.SSLContext | None = None
+) -> Iterator[RecordedServer]:
     """Serve replies on a free port until the end of the block; over TLS if a context is given."""
     told = RecordedServer(replies)
 
@@ -74,7 +79,8 @@ def recorded(replies: Mapping[str, Reply], tls: ssl.SSLContext | None = None) ->
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             told.asked.append(Asked(self.command, self.path, body, headers))
-            reply = told.replies.get(f"{self.command} {self.path.partition('?')[0]}", Reply(404, "not here"))
+            left = told.replies.get(f"{self.command} {self.path.partition('?')[0]}", [Reply(404, "not here")])
+            reply = left.pop(0) if len(left) > 1 else left[0]
             said = reply.body.encode()
             self.send_response(reply.status)
             for name, value in reply.headers.items():

@@ -20,6 +20,8 @@ TIMEOUT_S: Final = 10.0
 """Seconds until a request that is not answered has failed."""
 
 _WORDS: Final = 300
+# With these InfluxDB refuses points, and says why in JSON.
+_VERDICTS: Final = frozenset({400, 422})
 _REASONS: Final = {401: Reason.INVALID_AUTH, 403: Reason.NO_WRITE_ACCESS, 405: Reason.INVALID_URL}
 
 
@@ -126,7 +128,7 @@ class Connection:
         headers: Mapping[str, str] = err.headers or {}
         words = said or _short(str(err.reason or "no reason given"))
         return self.settings.error(
-            _reason(status, is_influx=said is not None),
+            _reason(status, is_influx=said is not None or self.settings.metrics_only),
             f"{status}: {words}",
             status=status,
             retry_after=_retry_after(err.retry_after, headers.get("Date")),
@@ -138,7 +140,8 @@ def _reason(status: int, *, is_influx: bool) -> Reason:
     if status == 404:
         # Organisation and bucket are told apart by the server's words only; any other web server says 404 in HTML.
         return Reason.BUCKET_NOT_FOUND if is_influx else Reason.INVALID_URL
-    if 300 <= status < 400:
+    if 300 <= status < 400 or (status in _VERDICTS and not is_influx):
+        # A proxy's own refusal says nothing about the points.
         return Reason.INVALID_URL
     if status >= 500:
         return Reason.CANNOT_CONNECT

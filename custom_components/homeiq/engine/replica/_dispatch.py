@@ -20,6 +20,8 @@ _REFUSES_POINTS: Final = frozenset({PARTLY, 400, 422})
 _TOO_LARGE: Final = 413
 _VOUCHED_S: Final = 60.0
 _READS: Final = 3
+# Requests that pass before one twice as large is tried.
+_GROW_AFTER: Final = 16
 _DROPPED: Final = re.compile(r"\bdropped=(\d+)\b")
 _TOO_OLD: Final = re.compile(r"(beyond|outside) retention policy")
 _LOGGER: Final = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Dispatcher:
         self._title = title
         self._verification = Verification(delivery) if settings.verify_reads and not settings.metrics_only else None
         self._max_body = MAX_BODY
+        self._fitting = 0
         self._vouched_at: float | None = None
         self._misses = 0
         self._told: set[str] = set()
@@ -75,9 +78,10 @@ class Dispatcher:
         except InfluxError as err:
             if err.status == _TOO_LARGE:
                 return await self._make_smaller(pending, err)
-            if err.status in _REFUSES_POINTS:
+            if err.status in _REFUSES_POINTS and err.reason is not Reason.INVALID_URL:
                 return await self._sift(pending, err)
             raise
+        self._grow()
         if self._verification is not None:
             await self._verify(batch, self._verification)
         return self._settled(pending)
@@ -102,11 +106,19 @@ class Dispatcher:
         """Remember that the server takes less; a single line that is too large is a dead letter."""
         batch = pending[0]
         if len(batch.lines) == 1:
-            await self._vouch(err)
-            return self._settled(pending, self._letters(batch, err))
+            return await self._blame(pending, err)
         self._max_body = min(self._max_body, len(batch.body)) // 2
-        _LOGGER.debug("Replica %s sends at most %d bytes at a time from now on", self._title, self._max_body)
+        self._fitting = 0
+        self._tell_once("size", "The server of replica %s takes smaller requests only: %s", err.placeholders["error"])
         return None
+
+    def _grow(self) -> None:
+        """Try larger requests again after a while: what refused them may have been passing."""
+        if self._max_body < MAX_BODY:
+            self._fitting += 1
+            if self._fitting >= _GROW_AFTER:
+                self._fitting = 0
+                self._max_body = min(MAX_BODY, self._max_body * 2)
 
     async def _sift(self, pending: deque[Batch], err: InfluxError) -> Outcome | None:
         """Halve what the server refuses until the offending lines stand alone: those are dead letters.
@@ -124,16 +136,31 @@ class Dispatcher:
         if len(batch.lines) > 1 and (dropped is None or int(dropped[1]) != len(batch.lines)):
             self._replace(pending, batch.halves())
             return None
-        return self._settled(pending, self._letters(batch, err))
+        return await self._blame(pending, err)
+
+    async def _blame(self, pending: deque[Batch], err: InfluxError) -> Outcome:
+        """Make dead letters of what is refused once more after another point was taken; raises InfluxError if none is."""
+        batch = pending[0]
+        await self._prove(err)
+        try:
+            await self._write(lambda: batch.body)
+        except InfluxError as again:
+            if again.status in {*_REFUSES_POINTS, _TOO_LARGE} and again.reason is not Reason.INVALID_URL:
+                return self._settled(pending, self._letters(batch, again))
+            raise
+        return self._settled(pending)
 
     async def _vouch(self, err: InfluxError) -> None:
-        """Make sure that it is the points that are refused: where no point is taken at all, no point is to blame."""
-        if self._vouched_at is not None and self._clock.monotonic() - self._vouched_at < _VOUCHED_S:
-            return
+        """Make sure, where no point was taken lately, that it is the points that are refused before halving them."""
+        if self._vouched_at is None or self._clock.monotonic() - self._vouched_at >= _VOUCHED_S:
+            await self._prove(err)
+
+    async def _prove(self, err: InfluxError) -> None:
+        """Write a point that is sound: where no point is taken at all, no point is to blame; raises InfluxError then."""
         try:
             await self._write(lambda: check_line(self._settings.home))
         except InfluxError as other:
-            raise (err if other.status in _REFUSES_POINTS else other) from None
+            raise (err if other.status in {*_REFUSES_POINTS, _TOO_LARGE} else other) from None
 
     async def _verify(self, batch: Batch, verification: Verification) -> None:
         """Read the newest point back; raises InfluxError if it is not there.
