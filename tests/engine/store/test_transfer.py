@@ -21,6 +21,7 @@ from homeiq_engine.store import (
     Store,
     content_hash,
     export_events,
+    forget_entity,
     import_events,
 )
 from homeiq_engine.store._transfer_files import ExportWriter
@@ -184,6 +185,68 @@ async def test_an_interrupted_import_goes_on_where_it_was(store: Store, tmp_path
     assert 1000 < report.resumed < 1500
     assert await _hash(other) == await _hash(store)
     assert raw(other.path, "SELECT name FROM meta WHERE name LIKE 'import:%'") == []
+    await other.close()
+
+
+async def test_what_was_deleted_since_an_interruption_is_imported_again(
+    store: Store, tmp_path: Path, other: Store
+) -> None:
+    """The place of an interrupted import says nothing once events have been deleted: all of the file is read anew."""
+    await store.append(events(3000))
+    await export_events(store, tmp_path / "export")
+    task: asyncio.Future[object] = asyncio.ensure_future(
+        import_events(other, tmp_path / "export", progress=lambda done, _: task.cancel() if done == 1500 else None)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await other.purge_before(T0_US + 3_600_000_000)
+
+    report = await import_events(other, tmp_path / "export")
+
+    assert report.resumed == 0
+    assert await _hash(other) == await _hash(store)
+    await other.close()
+
+
+async def test_a_sound_copy_of_a_damaged_file_is_read_from_its_beginning(
+    store: Store, tmp_path: Path, other: Store
+) -> None:
+    await store.append(events(3000))
+    await export_events(store, tmp_path / "export")
+    (tmp_path / "cut").write_bytes((tmp_path / "export").read_bytes()[:-2000])
+    with pytest.raises(TransferError):
+        await import_events(other, tmp_path / "cut")
+
+    report = await import_events(other, tmp_path / "export")
+
+    assert (report.resumed, report.stored + report.duplicates) == (0, 3000)
+    assert await _hash(other) == await _hash(store)
+    await other.close()
+
+
+async def test_an_entity_that_is_purged_during_an_import_does_not_come_back(
+    store: Store, tmp_path: Path, other: Store, clock: ManualClock
+) -> None:
+    """Not with the batch that is on its way, nor with those that follow."""
+    await store.append(events(3000))
+    await export_events(store, tmp_path / "export")
+    clock.us = T0_US + 3_600_000_000
+    forgetting: list[asyncio.Future[object]] = []
+
+    async def forget() -> None:
+        await forget_entity(other, "sensor.s1")
+        await other.purge_entity("sensor.s1")
+
+    def progress(done: int, _: int | None) -> None:
+        if not forgetting:
+            forgetting.append(asyncio.ensure_future(forget()))
+
+    report = await import_events(other, tmp_path / "export", progress=progress)
+    await forgetting[0]
+
+    assert report.read == 3000
+    assert await all_events(other, entity_ids=("sensor.s1",)) == []
+    assert len(await all_events(other)) == len([one for one in await all_events(store) if one.entity_id != "sensor.s1"])
     await other.close()
 
 

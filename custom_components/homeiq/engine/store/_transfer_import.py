@@ -9,7 +9,7 @@ import aiosqlite
 
 from ..model import TransferError
 from ._connection import transaction
-from ._forgotten import clean, forgotten_entities
+from ._forgotten import Forgotten, clean, forgotten_entities, purge_forgotten
 from ._integrity import is_same
 from ._store import Store
 from ._transfer_export import Progress, no_progress
@@ -50,20 +50,26 @@ async def import_events(store: Store, source: Path, *, progress: Progress = no_p
     read = stored = duplicates = gone = refused = 0
     async with open_source(source) as opened:
         name = _META + opened.name
-        done_before = int(await store.get_meta(name) or 0)
+        done_before = await _position(store, name)
         position = 0
-        async for batch in opened.batches():
-            read += batch.read
-            refused += batch.refused
-            position += len(batch.events)
-            if position > done_before and batch.events:
-                kept = [event for one in batch.events if (event := clean(one, forgotten)) is not None]
-                gone += len(batch.events) - len(kept)
-                new = await store.append(kept, dedupe=True, twins=True)
-                stored += new
-                duplicates += len(kept) - new
-                await store.set_meta(name, str(position))
-            progress(read, opened.total)
+        try:
+            async for batch in opened.batches():
+                read += batch.read
+                refused += batch.refused
+                position += len(batch.events)
+                if position > done_before and batch.events:
+                    kept = [event for one in batch.events if (event := clean(one, forgotten)) is not None]
+                    gone += len(batch.events) - len(kept)
+                    new = await store.append(kept, dedupe=True, twins=True)
+                    stored += new
+                    duplicates += len(kept) - new
+                    await store.set_meta(name, f"{position}:{await _deleted(store)}")
+                    forgotten = await _heed(store, forgotten)
+                progress(read, opened.total)
+        except TransferError:
+            # Not interrupted: the file is damaged, and a sound copy of it must be read from its beginning.
+            await _forget_position(store, name)
+            raise
         verified = opened.verified and not refused
     await _forget_position(store, name)
     return ImportReport(
@@ -75,6 +81,26 @@ async def import_events(store: Store, source: Path, *, progress: Progress = no_p
         resumed=read - stored - duplicates - gone - refused,
         verified=verified,
     )
+
+
+async def _position(store: Store, name: str) -> int:
+    """Return how far an import that was interrupted had come, 0 if something has been deleted since."""
+    position, _, deleted = (await store.get_meta(name) or "").partition(":")
+    return int(position) if position and deleted == str(await _deleted(store)) else 0
+
+
+async def _deleted(store: Store) -> int:
+    async with store.reader() as reader:
+        rows = await reader.execute_fetchall("SELECT value FROM counters WHERE name = 'purged'")
+    return next((int(row[0]) for row in rows), 0)
+
+
+async def _heed(store: Store, known: Forgotten) -> Forgotten:
+    """Return what is forgotten by now; what was forgotten while a batch was on its way is deleted once more."""
+    forgotten = await forgotten_entities(store)
+    if newly := {name: time_us for name, time_us in forgotten.items() if known.get(name) != time_us}:
+        await purge_forgotten(store, newly)
+    return forgotten
 
 
 async def _forget_position(store: Store, name: str) -> None:
