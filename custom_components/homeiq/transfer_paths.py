@@ -1,5 +1,6 @@
 """Say which files a service may read and write: those of HomeIQ's own folder, and of folders the user has allowed."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,9 @@ def target_path(hass: HomeAssistant, places: Places, value: str) -> Path:
     if path.exists():
         raise error("file_exists", field=_PATH, value=value)
     if path.is_relative_to(_real(places.folder)):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # A file may stand in the way, or the disk be full.
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
     if not path.parent.is_dir():
         raise error("folder_missing", field=_PATH, value=value)
     return path

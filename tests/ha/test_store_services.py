@@ -282,6 +282,7 @@ BAD: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("export_data", {"path": "/etc/homeiq.jsonl.zst"}, "path_not_allowed", "path", "/etc/homeiq.jsonl.zst"),
     ("export_data", {"path": "link/x.jsonl.zst"}, "path_not_allowed", "path", "link/x.jsonl.zst"),
     ("export_data", {"path": "there.jsonl.zst"}, "file_exists", "path", "there.jsonl.zst"),
+    ("export_data", {"path": "there.jsonl.zst/x.zst"}, "folder_missing", "path", "there.jsonl.zst/x.zst"),
     ("export_data", {"path": "homeiq.db"}, "path_in_use", "path", "homeiq.db"),
     ("export_data", {"path": "homeiq.db-journal"}, "path_in_use", "path", "homeiq.db-journal"),
     ("export_data", {"path": "homeiq.essentials.db"}, "path_in_use", "path", "homeiq.essentials.db"),

@@ -374,6 +374,22 @@ async def test_files_that_are_not_there_or_are_no_store_are_refused(store: Store
         await import_events(store, tmp_path / "empty.db")
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+async def test_an_export_writes_through_no_link(store: Store, tmp_path: Path, link: str) -> None:
+    """Neither a link where it begins its file nor a user's own unfinished file is written to."""
+    mine, users = tmp_path / "mine", tmp_path / "export.partial"
+    for file in (mine, users):
+        file.write_bytes(b"mine")
+    getattr(tmp_path / ".export.homeiq-partial", link)(mine)
+    with pytest.raises((TransferError, StoreError)):
+        await export_events(store, tmp_path / "export")
+
+    (tmp_path / ".export.homeiq-partial").unlink()
+    await export_events(store, tmp_path / "export")
+
+    assert [file.read_bytes() for file in (mine, users)] == [b"mine", b"mine"]
+
+
 async def test_an_export_never_overwrites(store: Store, tmp_path: Path) -> None:
     """A target that is there, or that is being written, or a range that ends before it begins: refused, nothing left."""
     target = tmp_path / "out" / "export"

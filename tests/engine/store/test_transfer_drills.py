@@ -49,7 +49,7 @@ async def test_a_killed_export_has_no_name_and_can_be_made_again(path: Path, tmp
     await store.close()
 
     assert report.events == 6000
-    assert not target.with_name("export.partial").exists()
+    assert not target.with_name(".export.homeiq-partial").exists()
 
 
 async def test_a_killed_import_goes_on_and_stores_nothing_twice(path: Path, tmp_path: Path) -> None:

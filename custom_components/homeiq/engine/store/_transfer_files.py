@@ -29,7 +29,8 @@ except ImportError:  # pragma: no cover - CPython built without it
     zstd = None  # type: ignore[assignment]
 
 FORMAT: Final = 1
-_PARTIAL: Final = ".partial"
+# Nobody else's file has such a name, so what an export that was killed has left may be written over.
+_PARTIAL: Final = ".{name}.homeiq-partial"
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -64,8 +65,8 @@ class ExportWriter:
             raise TransferError("this Python has no zstd", field="form", value=form.value)
         self._target, self._form = target, form
         self._check_free()
-        self._partial = target.with_name(target.name + _PARTIAL)
-        self._file: IO[bytes] = self._partial.open("ab")
+        self._partial = target.with_name(_PARTIAL.format(name=target.name))
+        self._file: IO[bytes] = _open_own(self._partial)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
@@ -241,6 +242,15 @@ class ExportReader:
 
     def _no_export(self, message: str) -> TransferError:
         return TransferError(f"{self._source}: {message}", field="path", value=str(self._source))
+
+
+def _open_own(path: Path) -> IO[bytes]:
+    """Open a file for writing that is no way to another one; raises TransferError if it is a link, OSError."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
+    if os.fstat(file.fileno()).st_nlink > 1:
+        file.close()
+        raise TransferError(f"{path} has another name too", field="path", value=str(path))
+    return file
 
 
 def magic(source: Path) -> bytes:
