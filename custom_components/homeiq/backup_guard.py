@@ -11,7 +11,7 @@ from homeassistant.helpers.event import async_call_later
 from .const import LOGGER
 from .engine.model import EngineError
 from .engine.pipeline import Pipeline
-from .engine.store import CheckpointHold, Essentials
+from .engine.store import LONGEST_HOLD_S, CheckpointHold, Essentials
 from .places import BackupContent
 from .repairs import ISSUE_BACKUP_STALE, async_set_issue
 
@@ -20,8 +20,6 @@ _PREPARE_S: Final = 10.0
 # Of these for what waits in memory, and to keep the file still; the rest may be spent on the extract.
 _FLUSH_S: Final = 2.0
 _HOLD_S: Final = 4.0
-# Supervisor may die in the middle of a backup and never tell that it is over.
-_RELEASE_AFTER_S: Final = 7_200.0
 
 
 class BackupGuard:
@@ -114,7 +112,7 @@ class BackupGuard:
             LOGGER.warning("No word of the backup's end for 2 hours; HomeIQ goes on")
             await self.async_release()
 
-        self._cancel_timer = async_call_later(self._hass, _RELEASE_AFTER_S, give_up)
+        self._cancel_timer = async_call_later(self._hass, LONGEST_HOLD_S, give_up)
 
     @callback
     def _stop_timer(self) -> None:

@@ -1,7 +1,6 @@
 """Bring back what can be read of a store that was set aside, in the background, and say exactly what was saved."""
 
 import asyncio
-from collections.abc import Iterable
 from datetime import datetime
 import json
 from pathlib import Path
@@ -13,7 +12,7 @@ from homeassistant.helpers.event import async_call_later
 from .backup_guard import BackupGuard
 from .const import LOGGER
 from .engine.model import BusyError, StoreError, StoreNewerError, TransferError
-from .engine.store import ImportReport, SalvageReport, Store, damaged_files, import_events, salvage
+from .engine.store import ImportReport, SalvageReport, Store, damaged_files, import_events, remove_files, salvage
 from .repairs import async_report_damage, async_report_salvage
 from .transfers import Progress, TransferKind, Transfers
 
@@ -85,12 +84,12 @@ class Salvager:
         target = path.with_name(path.name.replace(".damaged-", ".salvaged-"))
 
         async def work(progress: Progress) -> _Answer:
-            await asyncio.to_thread(target.unlink, missing_ok=True)
+            await asyncio.to_thread(remove_files, target)
             try:
                 saved = await salvage(path, target, progress=progress)
                 brought = await import_events(self._store, target, progress=progress)
             finally:
-                await asyncio.to_thread(_delete, target)
+                await asyncio.to_thread(remove_files, target)
             return saved, brought
 
         await self._guard.async_over()
@@ -116,12 +115,3 @@ def _describe(answer: _Answer) -> dict[str, int | None]:
         "duplicates": brought.duplicates,
         "forgotten": brought.forgotten,
     }
-
-
-def _delete(path: Path) -> None:
-    for name in _with_side_files(path):
-        name.unlink(missing_ok=True)
-
-
-def _with_side_files(path: Path) -> Iterable[Path]:
-    return (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))

@@ -1,6 +1,6 @@
 """Keep every event in a local SQLite store, the truth that everything else reads."""
 
-from ._checkpoint_hold import CheckpointHold
+from ._checkpoint_hold import LONGEST_HOLD_S, CheckpointHold
 from ._columns import read_acts
 from ._essentials import Essentials
 from ._follower import MAX_DEAD_LETTERS, Follower, cursors
@@ -19,6 +19,7 @@ from ._transfer_import import ImportReport, import_events
 from ._transfer_restore import RestoreReport, restore
 
 __all__ = [
+    "LONGEST_HOLD_S",
     "MAX_DEAD_LETTERS",
     "SCHEMA_VERSION",
     "CheckpointHold",

@@ -16,6 +16,7 @@ from ._purging import empty_wal
 from ._store import Store
 
 HOLD_WITHIN_S: Final = 10.0
+# Supervisor may die in the middle of a backup and never tell that it is over.
 LONGEST_HOLD_S: Final = 7_200.0
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ._connection import BUSY_TIMEOUT_MS, is_damage, translated
-from ._integrity import SUFFIXES, identity, sync
+from ._integrity import PARTIAL, SUFFIXES, identity, sync
 from ._migrations import APPLICATION_ID
 from ._store import Store
 
@@ -114,7 +114,7 @@ def _refresh(source: Path, target: Path, given_up: Flag) -> None:
 
 def _rebuild(source: Path, target: Path, given_up: Flag) -> None:
     # Beside the store, not beside the extract: a backup of that folder fails if a file vanishes under it.
-    partial_file = source.with_name(f"{target.name}.partial")
+    partial_file = source.with_name(target.name + PARTIAL)
     target.parent.mkdir(parents=True, exist_ok=True)
     _delete(partial_file)
     try:

@@ -106,7 +106,7 @@ class Follower:
 
     async def rewind(self, row_id: int) -> None:
         """Set the cursor to any row id, back as well."""
-        await self._execute(
+        await self._store.execute(
             "INSERT INTO cursors (name, row_id) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET row_id = excluded.row_id",
             self.name, row_id,
@@ -189,13 +189,6 @@ class Follower:
 
     async def _number(self, sql: str, *values: object) -> int:
         return int((await self._rows(sql, *values))[0][0])
-
-    async def _execute(self, sql: str, *values: object) -> None:
-        async def work(writer: aiosqlite.Connection) -> None:
-            async with transaction(writer):
-                await writer.execute(sql, values)
-
-        await self._store.write(work)
 
 
 async def cursors(store: Store) -> Mapping[str, int]:

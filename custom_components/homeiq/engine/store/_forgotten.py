@@ -19,6 +19,7 @@ from ._connection import transaction
 from ._purging import PURGED, purge_entity_step
 from ._store import Store
 from ._times import to_column
+from ._writing import put_meta
 
 _META: Final = "forgotten"
 # Step 1 kept a list without times under this name.
@@ -60,10 +61,7 @@ async def forget_all(store: Store, more: Forgotten) -> None:
         known = await forgotten_of(writer, store.clock.now_us())
         merged = {name: max(known.get(name, 0), more.get(name, 0)) for name in {*known, *more}}
         async with transaction(writer):
-            await writer.execute(
-                "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (_META, json.dumps(merged, sort_keys=True)),
-            )
+            await put_meta(writer, _META, json.dumps(merged, sort_keys=True))
             await writer.execute("DELETE FROM meta WHERE name = ?", (_META_BEFORE,))
 
     await store.write(work)

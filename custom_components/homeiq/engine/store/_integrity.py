@@ -24,8 +24,10 @@ _PROGRESS_STEPS: Final = 10_000
 SUFFIXES: Final = ("", "-wal", "-shm")
 _DAMAGED: Final = ".damaged-"
 _BEFORE_RESTORE: Final = ".before-restore-"
-_RESTORING: Final = ".restoring"
+RESTORING: Final = ".restoring"
 LOCK: Final = ".lock"
+# What is half written, and of use to nobody.
+PARTIAL: Final = ".partial"
 
 
 async def quick_check(connection: aiosqlite.Connection, budget_s: float = CHECK_BUDGET_S) -> bool:
@@ -74,13 +76,13 @@ def set_aside(path: Path, now_us: int) -> Path:
 
 def restoring_path(path: Path) -> Path:
     """Return where a store is built that is to take this one's place."""
-    return path.with_name(path.name + _RESTORING)
+    return path.with_name(path.name + RESTORING)
 
 
 def remove_unfinished(path: Path) -> None:
     """Delete what a restore left behind that was killed; raises OSError."""
     for suffix in (*SUFFIXES, LOCK):
-        path.with_name(path.name + _RESTORING + suffix).unlink(missing_ok=True)
+        path.with_name(path.name + RESTORING + suffix).unlink(missing_ok=True)
     for before in path.parent.glob(f"{path.name}{_BEFORE_RESTORE}*"):
         # Killed between the two names: it is the store itself.
         if path.exists() and before.samefile(path):
@@ -116,7 +118,7 @@ def swap(new: Path, path: Path, now_us: int) -> Path:
 def damaged_files(path: Path) -> list[Path]:
     """Return the damaged files of a store that were set aside, oldest first, without their side files."""
     found = path.parent.glob(f"{path.name}{_DAMAGED}*")
-    return sorted(file for file in found if not file.name.endswith((*SUFFIXES[1:], ".partial")))
+    return sorted(file for file in found if not file.name.endswith((*SUFFIXES[1:], PARTIAL)))
 
 
 def remove_files(path: Path) -> None:

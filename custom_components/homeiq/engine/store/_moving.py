@@ -7,11 +7,11 @@ import sqlite3
 from typing import Final
 
 from ._connection import BUSY_TIMEOUT_MS, translated
-from ._integrity import LOCK, SUFFIXES, sync
+from ._integrity import LOCK, PARTIAL, RESTORING, SUFFIXES, sync
 from ._lock import StoreLock
 
 # Beside the store and no part of what moves: a lock belongs to who holds it, what is half written to nobody.
-_STAY: Final = (LOCK, ".partial", ".restoring")
+_STAY: Final = (LOCK, PARTIAL, RESTORING)
 
 
 def move_store(source: Path, target: Path) -> None:
@@ -45,7 +45,7 @@ def _move(source: Path, target: Path) -> None:
 
 def begin_store(source: Path, target: Path) -> None:
     """Begin a store as a copy of a closed file; the name appears when all of it is on the disk; raises StoreError."""
-    partial = target.with_name(f"{target.name}.partial")
+    partial = target.with_name(target.name + PARTIAL)
     with translated():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, partial)

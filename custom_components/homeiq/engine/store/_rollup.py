@@ -28,6 +28,7 @@ from ._rollup_spans import Spans
 from ._snapshots import read_in_thread
 from ._statements import insert_statements
 from ._store import Store
+from ._writing import put_meta
 
 _UNTIL: Final = "rollup_until"
 _ZONES: Final = "rollup_zones"
@@ -93,7 +94,7 @@ class RollUps:
             await self._mark(marks, upto)
         while steps := await read_in_thread(self._store, partial(compute, now_us=now_us)):
             await self._store_steps(steps)
-        await self._write(partial(_set_meta, name=_UNTIL, value=str(now_us)))
+        await self._write(partial(put_meta, name=_UNTIL, value=str(now_us)))
 
     async def _mark(self, marks: Sequence[Due], upto: int) -> None:
         rest = list(marks)
@@ -103,7 +104,7 @@ class RollUps:
 
         async def last(writer: aiosqlite.Connection) -> None:
             await _insert_marks(writer, rest)
-            await _set_meta(writer, ROLLUP_CURSOR, str(upto))
+            await put_meta(writer, ROLLUP_CURSOR, str(upto))
 
         await self._write(last)
 
@@ -151,15 +152,8 @@ def _meta(connection: sqlite3.Connection, name: str) -> str | None:
 
 async def _begin(writer: aiosqlite.Connection, token: str, zones: str) -> None:
     async with transaction(writer):
-        await _set_meta(writer, ROLLUP_TOKEN, token)
-        await _set_meta(writer, _ZONES, zones)
-
-
-async def _set_meta(writer: aiosqlite.Connection, name: str, value: str) -> None:
-    await writer.execute(
-        "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (name, value),
-    )
+        await put_meta(writer, ROLLUP_TOKEN, token)
+        await put_meta(writer, _ZONES, zones)
 
 
 async def _insert_marks(writer: aiosqlite.Connection, marks: Sequence[Due]) -> None:

@@ -48,9 +48,7 @@ COLUMNS: Final = (
 # Without the look at the type SQLite would take the text "21" for the id 21.
 STATE_JOIN: Final = "LEFT JOIN texts AS s ON typeof(e.state) = 'integer' AND s.id = e.state"
 OLD_STATE_JOIN: Final = "LEFT JOIN texts AS o ON typeof(e.old_state) = 'integer' AND o.id = e.old_state"
-SELECT_EVENTS: Final = f"""
-SELECT e.id, e.at, e.kind, e.origin, n.key, COALESCE(s.key, e.state), COALESCE(o.key, e.old_state),
-       e.held_us, p.key, m.key, e.context, e.parent, u.key, r.key, f.key
+FROM_EVENTS: Final = f"""
 FROM events AS e
 LEFT JOIN entities AS n ON n.id = e.entity
 {STATE_JOIN}
@@ -61,6 +59,10 @@ LEFT JOIN actors AS u ON u.id = e.user
 LEFT JOIN actors AS r ON r.id = e.responsible
 LEFT JOIN facts AS f ON f.id = e.facts
 """
+SELECT_EVENTS: Final = f"""
+SELECT e.id, e.at, e.kind, e.origin, n.key, COALESCE(s.key, e.state), COALESCE(o.key, e.old_state),
+       e.held_us, p.key, m.key, e.context, e.parent, u.key, r.key, f.key
+{FROM_EVENTS}"""
 
 
 def is_inline(state: str) -> bool:

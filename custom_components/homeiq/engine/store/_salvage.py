@@ -12,13 +12,12 @@ from typing import Final
 
 from ..model import StoreNewerError, TransferError
 from ._connection import translated
-from ._integrity import sync
+from ._integrity import PARTIAL, sync
 from ._migrations import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 from ._salvage_pages import DamagedFile, Trees, rows_of
 from ._salvage_tables import Tables
 from ._transfer_export import Progress, no_progress
 
-_PARTIAL: Final = ".partial"
 _USER_VERSION: Final = 60
 _APPLICATION_ID: Final = 68
 _SCHEMA_ROOT: Final = 1
@@ -95,7 +94,7 @@ class _StoppedError(Exception):
 def _salvage(damaged: Path, target: Path, tell: Callable[[int, int], None]) -> SalvageReport:
     if target.exists():
         raise TransferError(f"{target} is there already", field="path", value=str(target))
-    partial = target.with_name(target.name + _PARTIAL)
+    partial = target.with_name(target.name + PARTIAL)
     partial.unlink(missing_ok=True)
     try:
         with DamagedFile(damaged) as file, closing(sqlite3.connect(partial, isolation_level=None)) as connection:

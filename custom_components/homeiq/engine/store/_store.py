@@ -26,7 +26,7 @@ from ._reading import check_question, decode_rows, read_page
 from ._rows import SELECT_EVENTS
 from ._times import from_column, to_column
 from ._unheard import forget_unheard, note_unheard, unheard_since
-from ._writing import add_counters, next_row_id, write_batch
+from ._writing import add_counters, next_row_id, put_meta, write_batch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -187,10 +187,12 @@ class Store(EventSink, HistoryReader):
 
     async def set_meta(self, name: str, value: str) -> None:
         """Remember a text under a name."""
-        await self._execute(
-            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, value),
-        )
+
+        async def work(writer: aiosqlite.Connection) -> None:
+            async with transaction(writer):
+                await put_meta(writer, name, value)
+
+        await self.write(work)
 
     async def unheard_since(self) -> int | None:
         """Return since when (µs) events may be missing, because this object was not there; None if none are."""
@@ -231,7 +233,9 @@ class Store(EventSink, HistoryReader):
                 return report
         raise StoreError("a reader is in the way of emptying the write-ahead log", reason="locked")
 
-    async def _execute(self, sql: str, values: Sequence[object]) -> None:
+    async def execute(self, sql: str, *values: object) -> None:
+        """Carry out one statement in a transaction of its own; for the other files of this room."""
+
         async def work(writer: aiosqlite.Connection) -> None:
             async with transaction(writer):
                 await writer.execute(sql, values)

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import aiosqlite
-
 from ..model import TransferError
-from ._connection import transaction
 from ._forgotten import Forgotten, clean, forgotten_entities, purge_forgotten
 from ._integrity import is_same
 from ._store import Store
@@ -50,7 +47,8 @@ async def import_events(store: Store, source: Path, *, progress: Progress = no_p
     read = stored = duplicates = gone = refused = 0
     async with open_source(source) as opened:
         name = _META + opened.name
-        done_before = await _position(store, name)
+        deleted = await _deleted(store)
+        done_before = await _position(store, name, deleted)
         position = 0
         try:
             async for batch in opened.batches():
@@ -63,7 +61,7 @@ async def import_events(store: Store, source: Path, *, progress: Progress = no_p
                     new = await store.append(kept, dedupe=True, twins=True)
                     stored += new
                     duplicates += len(kept) - new
-                    await store.set_meta(name, f"{position}:{await _deleted(store)}")
+                    await store.set_meta(name, f"{position}:{deleted}")
                     forgotten = await _heed(store, forgotten)
                 progress(read, opened.total)
         except TransferError:
@@ -83,16 +81,15 @@ async def import_events(store: Store, source: Path, *, progress: Progress = no_p
     )
 
 
-async def _position(store: Store, name: str) -> int:
-    """Return how far an import that was interrupted had come, 0 if something has been deleted since."""
-    position, _, deleted = (await store.get_meta(name) or "").partition(":")
-    return int(position) if position and deleted == str(await _deleted(store)) else 0
+async def _position(store: Store, name: str, deleted: int) -> int:
+    """Return how far an import that was interrupted had come, 0 if something has been deleted since it began."""
+    position, _, then = (await store.get_meta(name) or "").partition(":")
+    return int(position) if position and then == str(deleted) else 0
 
 
 async def _deleted(store: Store) -> int:
-    async with store.reader() as reader:
-        rows = await reader.execute_fetchall("SELECT value FROM counters WHERE name = 'purged'")
-    return next((int(row[0]) for row in rows), 0)
+    """Return how many events have ever been deleted."""
+    return (await store.stats()).counters.get("purged", 0)
 
 
 async def _heed(store: Store, known: Forgotten) -> Forgotten:
@@ -104,8 +101,4 @@ async def _heed(store: Store, known: Forgotten) -> Forgotten:
 
 
 async def _forget_position(store: Store, name: str) -> None:
-    async def work(writer: aiosqlite.Connection) -> None:
-        async with transaction(writer):
-            await writer.execute("DELETE FROM meta WHERE name = ?", (name,))
-
-    await store.write(work)
+    await store.execute("DELETE FROM meta WHERE name = ?", name)

@@ -19,7 +19,7 @@ from ulid_transform import bytes_to_ulid
 
 from ..model import EntityFacts, Event, EventKind, Json, Origin
 from ._codes import KIND_TO_CODE, ORIGIN_TO_CODE
-from ._rows import OLD_STATE_JOIN, STATE_JOIN, facts_from_json, facts_to_json, pack_context
+from ._rows import FROM_EVENTS, facts_from_json, facts_to_json, pack_context
 from ._times import EPOCH_US, to_column
 
 
@@ -102,15 +102,7 @@ WITH chosen AS (
     SELECT id FROM events WHERE (at, id) > (:at, :id) AND at < :end AND id <= :last ORDER BY at, id LIMIT :limit
 ), lines AS (
     SELECT e.id AS id, e.at AS at, {",".join(f"{value} AS {name}" for value, name in zip(_VALUES, FIELDS, strict=True))}
-    FROM events AS e
-    LEFT JOIN entities AS n ON n.id = e.entity
-    {STATE_JOIN}
-    {OLD_STATE_JOIN}
-    LEFT JOIN payloads AS p ON p.id = e.payload
-    LEFT JOIN texts AS m ON m.id = e.name
-    LEFT JOIN actors AS u ON u.id = e.user
-    LEFT JOIN actors AS r ON r.id = e.responsible
-    LEFT JOIN facts AS f ON f.id = e.facts
+    {FROM_EVENTS}
     WHERE e.id IN (SELECT id FROM chosen)
     ORDER BY e.at, e.id
 )

@@ -41,9 +41,14 @@ async def write_batch(
 
 async def set_last_row_id(connection: aiosqlite.Connection, row_id: int) -> None:
     """Note the highest row id that was given, inside the open transaction."""
+    await put_meta(connection, _LAST_ROW_ID, str(row_id))
+
+
+async def put_meta(connection: aiosqlite.Connection, name: str, value: str) -> None:
+    """Remember a text under a name, inside the open transaction."""
     await connection.execute(
         "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (_LAST_ROW_ID, str(row_id)),
+        (name, value),
     )
 
 
