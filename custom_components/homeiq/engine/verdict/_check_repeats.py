@@ -9,7 +9,7 @@ from ..model import Finding, Json, Level
 from ..ports import LiveHome
 from ._outcome import Outcome
 from ._templates import UnparsableError, is_template, join, parse
-from ._walk import Survey, items
+from ._walk import Survey, items, mappings_in
 
 CHECK: Final = "repeats"
 
@@ -19,21 +19,13 @@ _MANY: Final = 10_000
 
 def check(survey: Survey, _home: LiveHome) -> Outcome:
     """Block a repetition whose condition never changes; ask about one of more than 10,000 rounds."""
-    return Outcome(tuple(finding for path, repeat in _repeats(survey.config, "") for finding in _judged(repeat, path)))
+    return Outcome(tuple(finding for path, repeat in _repeats(survey.config) for finding in _judged(repeat, path)))
 
 
-def _repeats(value: Json, path: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    match value:
-        case list():
-            for index, item in enumerate(value):
-                yield from _repeats(item, join(path, str(index)))
-        case Mapping():
-            if isinstance(repeat := value.get("repeat"), Mapping):
-                yield join(path, "repeat"), repeat
-            for key, item in value.items():
-                yield from _repeats(item, join(path, key))
-        case _:
-            return
+def _repeats(config: Json) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    for path, each in mappings_in(config):
+        if isinstance(repeat := each.get("repeat"), Mapping):
+            yield join(path, "repeat"), repeat
 
 
 def _judged(repeat: Mapping[str, Json], path: str) -> Iterator[Finding]:

@@ -1,12 +1,13 @@
 """Check that there is something to start the automation and something for it to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from ..model import Finding, Json, Level
 from ..ports import LiveHome
 from ._outcome import Outcome
-from ._walk import Survey, first
+from ._templates import join
+from ._walk import Survey, first, mappings_in
 
 CHECK: Final = "structure"
 
@@ -31,7 +32,7 @@ def check(survey: Survey, _home: LiveHome) -> Outcome:
         findings.append(_missing("no_action", "The automation would do nothing: it has no action.", "actions"))
     findings += [
         _missing("empty_wait", "An action waits for a trigger, but names none.", path)
-        for path in _empty_waits(survey.config, "")
+        for path in _empty_waits(survey.config)
     ]
     return Outcome(tuple(findings))
 
@@ -40,12 +41,7 @@ def _missing(code: str, message: str, path: str) -> Finding:
     return Finding(check=CHECK, code=code, level=Level.BLOCKED, message=message, path=path)
 
 
-def _empty_waits(value: Json, path: str) -> list[str]:
-    match value:
-        case list():
-            return [found for index, item in enumerate(value) for found in _empty_waits(item, f"{path}/{index}")]
-        case Mapping():
-            own = [f"{path}/wait_for_trigger".lstrip("/")] if not value.get("wait_for_trigger", True) else []
-            return own + [found for key, item in value.items() for found in _empty_waits(item, f"{path}/{key}")]
-        case _:
-            return []
+def _empty_waits(config: Json) -> Iterator[str]:
+    for path, each in mappings_in(config):
+        if not each.get("wait_for_trigger", True):
+            yield join(path, "wait_for_trigger")

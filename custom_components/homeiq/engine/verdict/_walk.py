@@ -111,6 +111,20 @@ def items(value: Json, path: str) -> Iterator[tuple[str, Json]]:
         yield path, value
 
 
+def mappings_in(value: Json, path: str = "") -> Iterator[tuple[str, Config]]:
+    """Yield every mapping in a value with its path, an outer one before those in it."""
+    match value:
+        case Mapping():
+            yield path, value
+            for key, item in value.items():
+                yield from mappings_in(item, join(path, key))
+        case list():
+            for index, item in enumerate(value):
+                yield from mappings_in(item, join(path, str(index)))
+        case _:
+            return
+
+
 def first(config: Config, *names: str) -> tuple[str, Json]:
     """Return the first of several keys that is there, with its value; the first key and None if there is none."""
     return next(((name, config[name]) for name in names if name in config), (names[0], None))
