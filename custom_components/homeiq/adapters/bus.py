@@ -18,8 +18,8 @@ from homeassistant.const import (
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
 
 from ..const import DOMAIN
-from ..engine.model import UNUSABLE_STATES, EventKind, RawEvent
-from ..engine.pipeline import REDACTED, EventBuffer
+from ..engine.model import REDACTED, UNUSABLE_STATES, EventKind, RawEvent
+from ..engine.pipeline import EventBuffer
 from ..engine.ports import EventDecoder
 from .log_records import LogDecoder
 from .service_data import keep_service_data

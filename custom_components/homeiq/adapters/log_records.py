@@ -12,8 +12,8 @@ from typing import Final, override
 
 from homeassistant.core import callback
 
-from ..engine.model import EventKind, RawEvent
-from ..engine.pipeline import REDACTED, LogBuffer
+from ..engine.model import REDACTED, EventKind, RawEvent
+from ..engine.pipeline import LogBuffer
 
 _OWN_LOGGER: Final = "custom_components.homeiq"
 _REPEAT_S: Final = 300.0

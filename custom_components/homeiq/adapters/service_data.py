@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import date, time, timedelta
 from typing import Final
 
-from ..engine.pipeline import REDACTED, is_secret_name
+from ..engine.model import REDACTED
+from ..engine.pipeline import is_secret_name
 
 _TARGETS: Final = frozenset({"entity_id", "device_id", "area_id", "floor_id", "label_id"})
 # Parameters of Home Assistant's own actuator services whose values are settings, not words a person wrote.

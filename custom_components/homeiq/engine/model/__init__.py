@@ -18,6 +18,7 @@ from ._errors import (
 )
 from ._event import (
     NO_FACTS,
+    REDACTED,
     TRUE_STATES,
     UNUSABLE_STATES,
     EntityFacts,
@@ -38,6 +39,7 @@ __all__ = [
     "MAX_LETTER_BYTES",
     "MAX_LIMIT",
     "NO_FACTS",
+    "REDACTED",
     "SLOT_US",
     "TRUE_STATES",
     "UNUSABLE_STATES",

@@ -30,6 +30,8 @@ class Origin(StrEnum):
     SYSTEM = "system"
 
 
+# What stands where a secret stood.
+REDACTED: Final = "**REDACTED**"
 UNUSABLE_STATES: Final = frozenset({"unknown", "unavailable"})
 TRUE_STATES: Final = frozenset({"on", "open", "home", "true", "unlocked", "detected", "playing", "active"})
 _FALSE_STATES: Final = frozenset({"off", "closed", "not_home", "false", "locked", "clear", "idle", "standby"})

@@ -4,12 +4,11 @@ from ._buffer import BUFFER_LIMIT, EventBuffer, LogBuffer
 from ._enrich import Enricher
 from ._filter import EventFilter, FilterSettings, Rules
 from ._metrics import PipelineStats
-from ._normalise import REDACTED, is_secret_name
+from ._normalise import is_secret_name
 from ._pipeline import Pipeline
 
 __all__ = [
     "BUFFER_LIMIT",
-    "REDACTED",
     "Enricher",
     "EventBuffer",
     "EventFilter",

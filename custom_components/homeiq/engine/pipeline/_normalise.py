@@ -9,7 +9,6 @@ import orjson
 
 from ..model import EventKind, RawEvent
 
-REDACTED: Final = "**REDACTED**"
 # Home Assistant's recorder drops attributes beyond the same size.
 MAX_PAYLOAD_BYTES: Final = 16_384
 _MAX_STATE: Final = 255

@@ -78,7 +78,7 @@ class Dispatcher:
         except InfluxError as err:
             if err.status == _TOO_LARGE:
                 return await self._make_smaller(pending, err)
-            if err.status in _REFUSES_POINTS and err.reason is not Reason.INVALID_URL:
+            if _is_about_points(err):
                 return await self._sift(pending, err)
             raise
         self._grow()
@@ -145,7 +145,7 @@ class Dispatcher:
         try:
             await self._write(lambda: batch.body)
         except InfluxError as again:
-            if again.status in {*_REFUSES_POINTS, _TOO_LARGE} and again.reason is not Reason.INVALID_URL:
+            if again.status == _TOO_LARGE or _is_about_points(again):
                 return self._settled(pending, self._letters(batch, again))
             raise
         return self._settled(pending)
@@ -160,7 +160,7 @@ class Dispatcher:
         try:
             await self._write(lambda: check_line(self._settings.home))
         except InfluxError as other:
-            raise (err if other.status in {*_REFUSES_POINTS, _TOO_LARGE} else other) from None
+            raise (err if other.status == _TOO_LARGE or other.status in _REFUSES_POINTS else other) from None
 
     async def _verify(self, batch: Batch, verification: Verification) -> None:
         """Read the newest point back; raises InfluxError if it is not there.
@@ -206,3 +206,8 @@ class Dispatcher:
         if about not in self._told:
             self._told.add(about)
             _LOGGER.warning(message, self._title, words)
+
+
+def _is_about_points(err: InfluxError) -> bool:
+    """Return whether InfluxDB itself refused points, and not some proxy the request."""
+    return err.status in _REFUSES_POINTS and err.reason is not Reason.INVALID_URL

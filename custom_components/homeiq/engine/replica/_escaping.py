@@ -41,3 +41,8 @@ def measurement(name: str) -> str:
     escaped = name[:_MAX_TAG].translate(_ESCAPE_MEASUREMENT)
     escaped = escaped + r"\ " if escaped.endswith("\\") else escaped
     return "\\" + escaped if escaped.startswith("#") else escaped
+
+
+def quoted(said: str, quote: str = '"') -> str:
+    """Return what stands between quotes in a statement of InfluxQL or Flux, or in a predicate."""
+    return said.replace("\\", "\\\\").replace(quote, f"\\{quote}")

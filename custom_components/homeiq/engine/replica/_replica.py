@@ -16,6 +16,7 @@ from ._delivery import Delivery
 from ._dispatch import Dispatcher, Outcome
 from ._encoding import keep_all
 from ._errors import InfluxError, Reason
+from ._escaping import quoted
 from ._letters import letters_batch
 from ._outbox import Outbox
 from ._rows import BATCH
@@ -291,13 +292,13 @@ class Replica:
 
     def _delete(self, entity_id: str) -> None:
         """Delete an entity's points; blocks."""
-        quoted = entity_id.replace("\\", "\\\\").replace('"', '\\"')
+        named = quoted(entity_id)
         if self._settings.metrics_only:
-            self._delivery.delete_metrics(f'{{entity_id="{quoted}"}}')
+            self._delivery.delete_metrics(f'{{entity_id="{named}"}}')
             return
-        self._delivery.delete(f'entity_id="{quoted}"')
+        self._delivery.delete(f'entity_id="{named}"')
         if self._settings.layout is Layout.CORE:
-            domain, _, name = quoted.partition(".")
+            domain, _, name = named.partition(".")
             self._delivery.delete(f'domain="{domain}" AND entity_id="{name}"')
 
     async def _count_letters(self) -> None:

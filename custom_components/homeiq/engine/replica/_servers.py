@@ -12,6 +12,7 @@ from ._delivery import Delivery
 from ._detection import Server, detect
 from ._encoding import check_line
 from ._errors import InfluxError, Reason
+from ._escaping import quoted
 from ._settings import InfluxSettings
 from ._verification import Verification
 
@@ -94,9 +95,9 @@ def _create_v2(connection: Connection, retention_s: int | None) -> None:
 
 
 def _create_v1(connection: Connection, retention_s: int | None) -> None:
-    quoted = connection.settings.bucket.replace("\\", "\\\\").replace('"', '\\"')
+    name = quoted(connection.settings.bucket)
     duration = f" WITH DURATION {retention_s}s" if retention_s else ""
-    answer = connection.ask(f"/query?{urlencode({'q': f'CREATE DATABASE "{quoted}"{duration}'})}", method="POST")
+    answer = connection.ask(f"/query?{urlencode({'q': f'CREATE DATABASE "{name}"{duration}'})}", method="POST")
     # InfluxQL reports a failed statement inside a 200.
     with suppress(ValueError, KeyError, IndexError, TypeError):
         words = json.loads(answer.text)["results"][0]["error"]

@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 import ssl
-from typing import Final
 from urllib.parse import urlsplit
 
+from ..model import REDACTED
 from ._errors import InfluxError, Reason
-
-_HIDDEN: Final = "**REDACTED**"
 
 
 class Layout(StrEnum):
@@ -64,7 +62,7 @@ class InfluxSettings:
 
     def scrub(self, words: str) -> str:
         """Return words without the token: a server or proxy may repeat what it was sent."""
-        return words.replace(self.token, _HIDDEN) if self.token else words
+        return words.replace(self.token, REDACTED) if self.token else words
 
     def error(
         self, reason: Reason, words: str, *, status: int | None = None, retry_after: float | None = None

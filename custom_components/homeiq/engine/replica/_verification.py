@@ -10,6 +10,7 @@ from ._delivery import Delivery
 from ._detection import Server, detect
 from ._encoding import check_line
 from ._errors import InfluxError, Reason
+from ._escaping import quoted
 from ._settings import Layout
 
 _REFUSED: Final = frozenset({401, 403})
@@ -59,7 +60,7 @@ class Verification:
             raise
 
     def _ask_influxql(self, time_ns: int, entity: str | None) -> bool:
-        tag = "" if entity is None else f" AND \"entity_id\" = '{_quoted(entity, "'")}'"
+        tag = "" if entity is None else f" AND \"entity_id\" = '{quoted(entity, "'")}'"
         query = f"SELECT * FROM /.*/ WHERE time = {time_ns}{tag} LIMIT 1"
         settings = self._connection.settings
         answer = self._connection.ask("/query?" + urlencode({"db": settings.bucket, "q": query}))
@@ -74,15 +75,10 @@ class Verification:
 
     def _ask_flux(self, time_ns: int, entity: str | None) -> bool:
         settings = self._connection.settings
-        tag = "" if entity is None else f' |> filter(fn: (r) => r.entity_id == "{_quoted(entity, '"')}")'
+        tag = "" if entity is None else f' |> filter(fn: (r) => r.entity_id == "{quoted(entity)}")'
         query = (
-            f'from(bucket: "{_quoted(settings.bucket, '"')}")'
+            f'from(bucket: "{quoted(settings.bucket)}")'
             f" |> range(start: time(v: {time_ns}), stop: time(v: {time_ns + 1})){tag} |> limit(n: 1)"
         )
         with self._connection.using() as client:
             return bool(client.query_api().query(query, org=settings.org))
-
-
-def _quoted(said: str, quote: str) -> str:
-    """Return what stands between quotes in a query."""
-    return said.replace("\\", "\\\\").replace(quote, f"\\{quote}")
