@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from homeassistant.helpers import selector
 import probatio as vol
+
+from .form_fields import whole_number
 
 CONF_BUCKET_DAYS: Final = "bucket_days"
 FOR_EVER: Final = 0
@@ -13,20 +14,7 @@ _DAY_S: Final = 86_400
 _MOST_DAYS: Final = 36_500
 
 RETENTION: Final = vol.Schema(
-    {
-        vol.Required(CONF_BUCKET_DAYS, default=FOR_EVER): vol.All(
-            selector.NumberSelector(
-                selector.NumberSelectorConfig(
-                    min=FOR_EVER,
-                    max=_MOST_DAYS,
-                    step=1,
-                    mode=selector.NumberSelectorMode.BOX,
-                    unit_of_measurement="d",
-                )
-            ),
-            vol.Coerce(int),
-        )
-    }
+    {vol.Required(CONF_BUCKET_DAYS, default=FOR_EVER): whole_number(FOR_EVER, _MOST_DAYS, "d")}
 )
 
 

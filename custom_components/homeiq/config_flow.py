@@ -26,19 +26,13 @@ from .const import (
     SUBENTRY_INFLUXDB,
 )
 from .filter_form import RULES, bad_rule, tidy_rules
+from .form_fields import whole_number
 from .option_fields import STORE_OPTIONS, async_store_figures
 from .reauth import ReauthFlow
 from .replica_flow import InfluxDBSubentryFlow
 from .settings import retention_days
 
-_DAYS: Final = vol.All(
-    selector.NumberSelector(
-        selector.NumberSelectorConfig(
-            min=1, max=MAX_RETENTION_DAYS, step=1, mode=selector.NumberSelectorMode.BOX, unit_of_measurement="d"
-        )
-    ),
-    vol.Coerce(int),
-)
+_DAYS: Final = whole_number(1, MAX_RETENTION_DAYS, "d")
 _OPTIONS: Final = vol.Schema(
     {
         vol.Required(CONF_RETENTION_DAYS, default=DEFAULT_RETENTION_DAYS): _DAYS,

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from homeassistant.core import HomeAssistant
-from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 
 from .adapters.automation_host import HassAutomationValidator
@@ -14,8 +13,8 @@ from .engine.model import ChildError, Finding, Json, Level, Verdict
 from .engine.sandbox import ChildRunner, Limits
 from .engine.store import Store
 from .engine.verdict import READING, judge_reading, reading_from_answer
+from .times import DAY_US, now_us
 
-_DAY_US: Final = 86_400_000_000
 # 64 kB of YAML are read in 0.1 s on a small box; what takes longer is an attack.
 _READING: Final = Limits(wall_s=10.0, cpu_s=5, memory_mb=256, output_bytes=2_000_000)
 
@@ -42,11 +41,11 @@ class Learning:
 
         The newest events must have been flushed.
         """
-        now_us = round(dt_util.utcnow().timestamp() * 1_000_000)
+        now = now_us()
         report = await self._cycle.run(
             LearningRequest(
-                start_us=now_us - days * _DAY_US,
-                end_us=now_us,
+                start_us=now - days * DAY_US,
+                end_us=now,
                 time_zone=self._hass.config.time_zone,
                 entity_ids=entity_ids,
                 limit=limit,

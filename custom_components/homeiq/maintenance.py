@@ -31,6 +31,7 @@ from .repairs import (
     async_report_unreplicated,
     async_set_issue,
 )
+from .times import DAY_US, now_us
 
 _EVERY: Final = timedelta(minutes=10)
 # When the home starts there is more important work.
@@ -39,7 +40,7 @@ _FIRST_AFTER_S: Final = 60.0
 _NIGHT_HOUR, _NIGHT_MINUTE, _NIGHT_SECOND = 4, 7, 23
 _GIVE_BACK_S: Final = 60.0
 _GIVE_BACK_AT_CAP_S: Final = 10.0
-_CHECK_EVERY_US: Final = 7 * 86_400_000_000
+_CHECK_EVERY_US: Final = 7 * DAY_US
 _META_CHECKED: Final = "full_check_us"
 
 
@@ -100,7 +101,7 @@ class Maintenance:
 
     async def async_roll_up(self) -> int:
         """Bring the roll-ups up to date and return how many were written; raises StoreError."""
-        return await self.rollups.update(_now_us())
+        return await self.rollups.update(now_us())
 
     async def async_retain(self) -> RetentionReport:
         """Roll up, delete what is too old or too much, and tell of what a replica holds back; raises StoreError."""
@@ -109,7 +110,7 @@ class Maintenance:
 
     async def async_purge_before(self, time_us: int) -> int:
         """Roll up, then delete the events of all days before the one around a time; raises StoreError."""
-        return await self._retention.purge_before(time_us, _now_us(), await self._acknowledged())
+        return await self._retention.purge_before(time_us, now_us(), await self._acknowledged())
 
     async def async_forget_extract(self) -> None:
         """Take what was deleted out of the extract for backups, at once; raises StoreError."""
@@ -176,13 +177,13 @@ class Maintenance:
         await self._retention.give_back(_GIVE_BACK_S)
         if self._content() is BackupContent.ESSENTIALS:
             await self._essentials.rebuild()
-        if _now_us() - int(await self._store.get_meta(_META_CHECKED) or 0) >= _CHECK_EVERY_US:
+        if now_us() - int(await self._store.get_meta(_META_CHECKED) or 0) >= _CHECK_EVERY_US:
             await self.async_check()
-            await self._store.set_meta(_META_CHECKED, str(_now_us()))
+            await self._store.set_meta(_META_CHECKED, str(now_us()))
 
     async def _async_retain(self) -> RetentionReport:
         policy = await self._policy()
-        report = await self._retention.run(_now_us(), policy, await self._acknowledged())
+        report = await self._retention.run(now_us(), policy, await self._acknowledged())
         self.report = report
         LOGGER.debug("Deleted %d events; %d bytes are left", report.purged, report.size_bytes)
         self._tell(report, policy)
@@ -212,10 +213,6 @@ def _time_zone() -> ZoneInfo:
     """Return the home's time zone; Home Assistant's is always one of the database's, which its type does not say."""
     zone = dt_util.get_default_time_zone()
     return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
-
-
-def _now_us() -> int:
-    return round(dt_util.utcnow().timestamp() * 1_000_000)
 
 
 def _megabytes(size: int) -> str:

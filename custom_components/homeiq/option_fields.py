@@ -16,29 +16,14 @@ from .const import (
     MAX_SIZE_CAP,
     MIN_SIZE_CAP,
 )
+from .form_fields import whole_number
 from .places import BackupContent, Places, essentials_bytes, free_bytes, store_bytes
 from .settings import size_cap
 
-
-def _whole(lowest: int, highest: int, unit: str) -> object:
-    return vol.All(
-        selector.NumberSelector(
-            selector.NumberSelectorConfig(
-                min=lowest,
-                max=highest,
-                step=1,
-                mode=selector.NumberSelectorMode.BOX,
-                unit_of_measurement=unit,
-            )
-        ),
-        vol.Coerce(int),
-    )
-
-
 STORE_OPTIONS: Final[Mapping[vol.Marker, object]] = {
-    vol.Required(CONF_HOUR_DAYS, default=DEFAULT_HOUR_DAYS): _whole(1, MAX_HOUR_DAYS, "d"),
+    vol.Required(CONF_HOUR_DAYS, default=DEFAULT_HOUR_DAYS): whole_number(1, MAX_HOUR_DAYS, "d"),
     # Left empty, it follows the disk.
-    vol.Optional(CONF_SIZE_CAP): _whole(MIN_SIZE_CAP, MAX_SIZE_CAP, "MiB"),
+    vol.Optional(CONF_SIZE_CAP): whole_number(MIN_SIZE_CAP, MAX_SIZE_CAP, "MiB"),
     vol.Required(CONF_BACKUP_CONTENT, default=BackupContent.AUTO.value): selector.SelectSelector(
         selector.SelectSelectorConfig(
             options=[content.value for content in BackupContent], translation_key=CONF_BACKUP_CONTENT

@@ -19,10 +19,10 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import UnknownFlow
-from homeassistant.helpers import selector
 import probatio as vol
 
 from .engine.replica import InfluxError, Reason, check_connection
+from .form_fields import SECRET
 from .replica_settings import influx_settings
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ ATTR_SUBENTRY_TYPE: Final = "subentry_type"
 
 # Home Assistant drops a reauthentication beside any of these.
 _EXCLUSIVE: Final = {SOURCE_REAUTH, SOURCE_RECONFIGURE}
-_TOKEN: Final = vol.Schema(
-    {
-        vol.Required(CONF_TOKEN): selector.TextSelector(
-            selector.TextSelectorConfig(type=selector.TextSelectorType.PASSWORD, autocomplete="off")
-        )
-    }
-)
+_TOKEN: Final = vol.Schema({vol.Required(CONF_TOKEN): SECRET})
 
 
 class ReauthFlow(ConfigFlow):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, override
 
 from homeassistant.components.binary_sensor import (
@@ -30,6 +30,7 @@ from .engine.replica import CircuitState, ReplicaState, ReplicaStats
 from .entity import main_device
 from .replica_coordinator import ReplicaCoordinator
 from .runtime import HomeIQConfigEntry
+from .times import moment
 
 type ReplicaValue = int | float | str | datetime | None
 
@@ -56,10 +57,6 @@ class ReplicaBinarySensorDescription(BinarySensorEntityDescription):
     is_on: Callable[[ReplicaStats], bool | None]
     attributes: Callable[[ReplicaStats], Mapping[str, Any]]
     entity_category: EntityCategory | None = EntityCategory.DIAGNOSTIC
-
-
-def _moment(time_us: int | None) -> datetime | None:
-    return None if time_us is None else datetime.fromtimestamp(time_us // 1_000_000, UTC)
 
 
 def _connected(stats: ReplicaStats) -> bool | None:
@@ -106,7 +103,7 @@ SENSORS = (
         key="last_success",
         translation_key="replica_last_success",
         device_class=SensorDeviceClass.TIMESTAMP,
-        value=lambda stats: _moment(stats.last_success),
+        value=lambda stats: None if stats.last_success is None else moment(stats.last_success),
     ),
     ReplicaSensorDescription(
         key="circuit",

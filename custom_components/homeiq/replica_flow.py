@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import chain, count
-import time
 from typing import Any, Final
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentry, ConfigSubentryFlow, SubentryFlowResult
@@ -39,6 +38,7 @@ from .replica_form import (
     tidy,
 )
 from .replica_settings import influx_place, influx_settings
+from .times import DAY_US, now_us
 
 # What is put right where the server and the token are asked for.
 _ABOUT_CONNECTION: Final = frozenset(
@@ -57,7 +57,6 @@ _SERVERS: Final[Mapping[Server, str]] = {
     Server.VICTORIA_METRICS: "VictoriaMetrics",
     Server.UNKNOWN: "InfluxDB (?)",
 }
-_DAY_US: Final = 86_400_000_000
 
 type Problem = tuple[dict[str, str], dict[str, str]]
 """A form's errors and the placeholders of their texts."""
@@ -251,15 +250,15 @@ class InfluxDBSubentryFlow(ConfigSubentryFlow):
 
     def _finish(self, entered: Mapping[str, Any]) -> SubentryFlowResult:
         """Keep the connection; the update listener starts or changes the replica."""
-        now_us = time.time_ns() // 1000
+        now = now_us()
         # What the form leaves out is taken back.
         before = {name: value for name, value in self._data.items() if name not in {CONF_INCLUDE, CONF_EXCLUDE}}
         data = {**before, CONF_HOME: "", **entered}
         start = data.pop(CONF_START)
         days = data.pop(CONF_START_DAYS)
         if start != START_KEEP:
-            since = {START_EVERYTHING: None, START_DAYS: now_us - days * _DAY_US}.get(start, now_us)
-            data |= {CONF_SINCE_US: since, CONF_BEGUN_US: now_us}
+            since = {START_EVERYTHING: None, START_DAYS: now - days * DAY_US}.get(start, now)
+            data |= {CONF_SINCE_US: since, CONF_BEGUN_US: now}
         if not self._again:
             return self.async_create_entry(title=self._free_title(_title(data)), data=data)
         subentry = self._get_reconfigure_subentry()

@@ -23,6 +23,7 @@ from .const import (
 )
 from .engine.replica import Layout
 from .filter_form import RULES
+from .form_fields import SECRET, whole_number
 
 START_KEEP: Final = "keep"
 START_NOW: Final = "now"
@@ -36,9 +37,7 @@ _LONGEST_HOME: Final = 64
 CONNECTION: Final = vol.Schema(
     {
         vol.Required(CONF_URL): selector.TextSelector(selector.TextSelectorConfig(type=selector.TextSelectorType.URL)),
-        vol.Optional(CONF_TOKEN): selector.TextSelector(
-            selector.TextSelectorConfig(type=selector.TextSelectorType.PASSWORD, autocomplete="off")
-        ),
+        vol.Optional(CONF_TOKEN): SECRET,
         vol.Required(CONF_VERIFY_SSL, default=True): selector.BooleanSelector(),
         vol.Optional(CONF_CA): selector.TextSelector(selector.TextSelectorConfig(multiline=True)),
     }
@@ -77,14 +76,7 @@ _START_AGAIN: Final = {
     )
 }
 _REST: Final = {
-    vol.Required(CONF_START_DAYS, default=_DEFAULT_DAYS): vol.All(
-        selector.NumberSelector(
-            selector.NumberSelectorConfig(
-                min=1, max=_MAX_DAYS, step=1, mode=selector.NumberSelectorMode.BOX, unit_of_measurement="d"
-            )
-        ),
-        vol.Coerce(int),
-    ),
+    vol.Required(CONF_START_DAYS, default=_DEFAULT_DAYS): whole_number(1, _MAX_DAYS, "d"),
     vol.Optional(CONF_INCLUDE): section(RULES, {"collapsed": True}),
     vol.Optional(CONF_EXCLUDE): section(RULES, {"collapsed": True}),
 }

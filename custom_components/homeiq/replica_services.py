@@ -1,8 +1,6 @@
 """Do what the services for replicas are asked: pause, resume, resend, and see to dead letters."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-import time
 from typing import Any, Final
 
 from homeassistant.core import ServiceResponse
@@ -13,6 +11,7 @@ from .engine.store import Follower
 from .replica_settings import replica_name
 from .runtime import HomeIQData
 from .service_fields import Fields, error
+from .times import iso, now_us
 
 _LONGEST_NAME: Final = 1_000
 _SHOWN: Final = 100
@@ -32,10 +31,10 @@ def read_resend(fields: Fields) -> Mapping[str, Any]:
     start_us, end_us = fields.time_range_us("start", "end")
     if start_us is None:
         raise error("missing_field", field="start")
-    now_us = time.time_ns() // 1000
-    if end_us is None and start_us >= now_us:
+    now = now_us()
+    if end_us is None and start_us >= now:
         raise fields.refusal("start")
-    return {**read_replica(fields), "start_us": start_us, "end_us": now_us if end_us is None else end_us}
+    return {**read_replica(fields), "start_us": start_us, "end_us": now if end_us is None else end_us}
 
 
 def read_letters(fields: Fields) -> Mapping[str, Any]:
@@ -110,7 +109,7 @@ def replica_report(stats: ReplicaStats) -> dict[str, Any]:
         "bytes_sent": stats.bytes_sent,
         "dead_letters": stats.dead_letters,
         "unverified": stats.unverified,
-        "last_success": None if stats.last_success is None else _iso(stats.last_success),
+        "last_success": iso(stats.last_success),
         "last_reason": None if stats.last_reason is None else stats.last_reason.value,
     }
 
@@ -149,15 +148,10 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
     return {
         "id": letter.id,
         "event_id": letter.event_id,
-        "time": _iso(letter.time_us),
+        "time": iso(letter.time_us),
         "entity_id": letter.entity_id,
         "line": letter.line,
         "status": letter.status,
         "words": letter.words,
-        "noted": _iso(letter.noted_us),
+        "noted": iso(letter.noted_us),
     }
-
-
-def _iso(time_us: int) -> str:
-    seconds, micros = divmod(time_us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros).isoformat(timespec="microseconds")

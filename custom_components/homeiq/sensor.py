@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, override
 
 from homeassistant.components.sensor import (
@@ -19,6 +19,7 @@ from .coordinator import Figures
 from .entity import HomeIQEntity
 from .replica_entities import async_add_replica_sensors
 from .runtime import HomeIQConfigEntry
+from .times import moment
 from .transfer_sensor import TransferSensor
 
 PARALLEL_UPDATES = 0
@@ -38,7 +39,7 @@ class HomeIQSensorDescription(SensorEntityDescription):
 def _oldest(figures: Figures) -> datetime | None:
     if figures.store is None or figures.store.oldest_us is None:
         return None
-    return datetime.fromtimestamp(figures.store.oldest_us // 1_000_000, UTC)
+    return moment(figures.store.oldest_us)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

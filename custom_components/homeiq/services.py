@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 import json
 from typing import Any, Final
@@ -11,7 +10,6 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.service import async_register_admin_service
-from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from .const import DOMAIN, MAX_RETENTION_DAYS
@@ -41,6 +39,7 @@ from .store_services import (
     read_rollup_query,
     restore_data,
 )
+from .times import DAY_US, iso, now_us
 
 SERVICE_QUERY_EVENTS: Final = "query_events"
 SERVICE_STATS: Final = "stats"
@@ -66,7 +65,6 @@ _DEFAULT_LIMIT: Final = 100
 # What the store has counted all its life.
 _COUNTERS: Final = ("stored", "lost", "duplicates", "filtered", "attribute_only", "logs_lost")
 _MAX_TEXT: Final = 1_000_000
-_DAY_US: Final = 86_400_000_000
 
 
 @callback
@@ -112,15 +110,15 @@ async def _flush(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse
 
 
 async def _purge(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse:
-    now_us = round(dt_util.utcnow().timestamp() * 1_000_000)
+    now = now_us()
     await data.pipeline.flush()
     keep_days: int = fields["keep_days"]
     if keep_days:
-        deleted = await data.care.maintenance.async_purge_before(now_us - keep_days * _DAY_US)
+        deleted = await data.care.maintenance.async_purge_before(now - keep_days * DAY_US)
     else:
         # All, also of today, though roll-ups of today then say nothing of it.
         await data.care.maintenance.async_roll_up()
-        deleted = await data.store.purge_before(now_us)
+        deleted = await data.store.purge_before(now)
     await data.coordinator.async_recount()
     return {"deleted": deleted}
 
@@ -222,8 +220,8 @@ async def _stats(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceResponse
         "failing": pipeline.failing or reason,
         "write_p95_ms": pipeline.write_p95_ms,
         "store_bytes": None if store is None else store.size_bytes,
-        "oldest": None if store is None else _iso(store.oldest_us),
-        "newest": None if store is None else _iso(store.newest_us),
+        "oldest": None if store is None else iso(store.oldest_us),
+        "newest": None if store is None else iso(store.newest_us),
         "replicas": replicas,
         "backfill": {"state": data.backfill.progress.state, "events": data.backfill.progress.events},
     }
@@ -237,7 +235,7 @@ def _event(event: Event) -> dict[str, Any]:
     facts = event.facts
     return {
         "id": event.id,
-        "time": _iso(event.time_us),
+        "time": iso(event.time_us),
         "kind": event.kind.value,
         "origin": event.origin.value,
         "responsible": event.responsible,
@@ -259,13 +257,6 @@ def _event(event: Event) -> dict[str, Any]:
         "parent_id": event.parent_id,
         "user_id": event.user_id,
     }
-
-
-def _iso(time_us: int | None) -> str | None:
-    if time_us is None:
-        return None
-    seconds, micros = divmod(time_us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

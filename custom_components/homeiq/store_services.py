@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 import os
 from pathlib import Path
 import shutil
@@ -24,12 +23,13 @@ from .engine.store import (
 from .places import Places
 from .runtime import HomeIQData
 from .service_fields import Fields, error
+from .times import DAY_US, moment, now_us
 from .transfer_paths import EXPORT_FOLDER, LONGEST_PATH, source_path, target_path
 from .transfers import Progress, TransferKind
 
 _DEFAULT_ROLLUPS: Final = 1_000
 # What is asked for where no start is given.
-_DEFAULT_RANGE_US: Final[Mapping[Span, int]] = {Span.HOUR: 7 * 86_400_000_000, Span.DAY: 90 * 86_400_000_000}
+_DEFAULT_RANGE_US: Final[Mapping[Span, int]] = {Span.HOUR: 7 * DAY_US, Span.DAY: 90 * DAY_US}
 _SUFFIXES: Final[Mapping[ExportForm, str]] = {
     ExportForm.JSONL_ZST: ".jsonl.zst",
     ExportForm.JSONL_GZ: ".jsonl.gz",
@@ -100,7 +100,7 @@ async def query_rollups(data: HomeIQData, fields: Mapping[str, Any]) -> ServiceR
     await data.pipeline.flush()
     await data.care.maintenance.async_roll_up()
     span: Span = fields["span"]
-    end_us = fields["end_us"] if fields["end_us"] is not None else round(dt_util.utcnow().timestamp() * 1_000_000)
+    end_us = fields["end_us"] if fields["end_us"] is not None else now_us()
     start_us = fields["start_us"] if fields["start_us"] is not None else end_us - _DEFAULT_RANGE_US[span]
     found = await data.care.maintenance.rollups.query(
         RollUpQuery(entity_ids=fields["entity_ids"], start_us=start_us, end_us=end_us, span=span, limit=fields["limit"])
@@ -198,8 +198,8 @@ def _rollups(found: Iterable[RollUp]) -> list[Any]:
         {
             "entity_id": one.entity_id,
             "span": one.span.value,
-            "start": _iso(one.start_us),
-            "end": _iso(one.end_us),
+            "start": moment(one.start_us).isoformat(),
+            "end": moment(one.end_us).isoformat(),
             "events": one.events,
             "changes": one.changes,
             "low": one.low,
@@ -212,7 +212,3 @@ def _rollups(found: Iterable[RollUp]) -> list[Any]:
         }
         for one in found
     ]
-
-
-def _iso(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us // 1_000_000, UTC).isoformat()
