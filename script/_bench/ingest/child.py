@@ -1,9 +1,6 @@
 """Measure one variant in a process of its own: the job as JSON in the argument, the answer as JSON on stdout."""
 
-import asyncio
 import gc
-import json
-import logging
 from pathlib import Path
 import sys
 import time
@@ -12,10 +9,8 @@ from typing import Final
 if not __package__:  # Run by path; the checkout itself stays off the path: the integration comes from the folder.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from homeassistant import runner
-
 from _bench.common import Json
-from _bench.ingest.home import make_config, register, running_home
+from _bench.ingest.home import answer_job, make_config, register, running_home
 from _bench.ingest.keepers import closed_bytes, held_bytes, keeper_of
 from _bench.ingest.measures import (
     RATE,
@@ -69,17 +64,5 @@ async def measure(job: Json) -> Json:
     }
 
 
-def main() -> int:
-    """Measure and print."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
-    loop = runner.create_event_loop()
-    asyncio.set_event_loop(loop)
-    answer = loop.run_until_complete(measure(json.loads(sys.argv[1])))
-    sys.stdout.write(f"{json.dumps(answer)}\n")
-    sys.stdout.flush()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_job(measure))

@@ -1,19 +1,23 @@
 """Start a real Home Assistant core in this process, with the bench's entities registered."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+import json
+import logging
 from pathlib import Path
 import socket
+import sys
 from typing import Final
 
-from homeassistant import bootstrap, loader
+from homeassistant import bootstrap, loader, runner
 from homeassistant.config_entries import ConfigEntries
 from homeassistant.core import HomeAssistant
 from homeassistant.core_config import async_process_ha_core_config
 from homeassistant.helpers import area_registry as ar, entity_registry as er, floor_registry as fr, label_registry as lr
 from homeassistant.setup import async_setup_component
 
-from _bench.common import BenchError
+from _bench.common import BenchError, Json
 
 from .workload import Thing
 
@@ -21,6 +25,18 @@ _INTEGRATION: Final = Path(__file__).resolve().parents[3] / "custom_components" 
 # What every home runs and HomeIQ depends on; all variants have it.
 _COMPONENTS: Final = ("homeassistant", "http", "websocket_api")
 _AREAS: Final = ("Kitchen", "Living room", "Bedroom", "Bath", "Hall", "Office", "Cellar", "Garden")
+
+
+def answer_job(measure: Callable[[Json], Awaitable[Json]]) -> int:
+    """Measure what the job in the argument asks for, on Home Assistant's own event loop, and print the answer as JSON."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
+    loop = runner.create_event_loop()
+    asyncio.set_event_loop(loop)
+    answer = loop.run_until_complete(measure(json.loads(sys.argv[1])))
+    sys.stdout.write(f"{json.dumps(answer)}\n")
+    sys.stdout.flush()
+    return 0
 
 
 def make_config(folder: Path) -> None:

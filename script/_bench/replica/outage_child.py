@@ -6,7 +6,6 @@ Job: {folder, server: {...}, events, rate}. Prints {"begun": true} when the even
 import asyncio
 import gc
 import json
-import logging
 from pathlib import Path
 import sys
 import time
@@ -16,12 +15,11 @@ from typing import Final
 if not __package__:  # Run by path; the checkout itself stays off the path: the integration comes from the folder.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from homeassistant import runner
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 
 from _bench.common import BenchError, Json
-from _bench.ingest.home import make_config, register, running_home
+from _bench.ingest.home import answer_job, make_config, register, running_home
 from _bench.ingest.keepers import DOMAIN, HomeIQKeeper
 from _bench.ingest.measures import Sender, steady
 from _bench.ingest.workload import Workload
@@ -112,17 +110,5 @@ async def _caught_up(keeper: ReplicatedHome) -> None:
         await asyncio.sleep(_SAMPLE_S)
 
 
-def main() -> int:
-    """Measure and print."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
-    loop = runner.create_event_loop()
-    asyncio.set_event_loop(loop)
-    answer = loop.run_until_complete(measure(json.loads(sys.argv[1])))
-    sys.stdout.write(f"{json.dumps(answer)}\n")
-    sys.stdout.flush()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_job(measure))
