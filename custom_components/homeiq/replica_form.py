@@ -53,14 +53,14 @@ _HOME: Final = {vol.Optional(CONF_HOME): selector.TextSelector()}
 _LAYOUT: Final = {
     vol.Required(CONF_LAYOUT, default=Layout.LEAN.value): selector.SelectSelector(
         selector.SelectSelectorConfig(
-            options=["lean", "core"], translation_key="layout", mode=selector.SelectSelectorMode.LIST
+            options=[layout.value for layout in Layout], translation_key="layout", mode=selector.SelectSelectorMode.LIST
         )
     )
 }
 _START: Final = {
     vol.Required(CONF_START, default=START_EVERYTHING): selector.SelectSelector(
         selector.SelectSelectorConfig(
-            options=["everything", "days", "now"],
+            options=[START_EVERYTHING, START_DAYS, START_NOW],
             translation_key="replica_start",
             mode=selector.SelectSelectorMode.LIST,
         )
@@ -69,7 +69,7 @@ _START: Final = {
 _START_AGAIN: Final = {
     vol.Required(CONF_START, default=START_KEEP): selector.SelectSelector(
         selector.SelectSelectorConfig(
-            options=["keep", "everything", "days", "now"],
+            options=[START_KEEP, START_EVERYTHING, START_DAYS, START_NOW],
             translation_key="replica_start_again",
             mode=selector.SelectSelectorMode.LIST,
         )

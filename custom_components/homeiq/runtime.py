@@ -15,7 +15,7 @@ from .adapters.clock import SystemClock
 from .adapters.log_records import async_listen_to_logs
 from .adapters.registry import HassEntityFacts
 from .care import StoreCare
-from .const import CONF_BACKFILL, LOGGER, STORE_FILE, STORE_FOLDER
+from .const import CONF_BACKFILL, LOGGER
 from .coordinator import FiguresCoordinator
 from .engine.model import StoreError, StoreInUseError, StoreNewerError
 from .engine.pipeline import Pipeline
@@ -48,11 +48,6 @@ class HomeIQData:
     backfill_task: asyncio.Task[None] | None = None
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended: bool = False
-
-
-def store_path(hass: HomeAssistant) -> Path:
-    """Return where the store's file is."""
-    return Path(hass.config.path(STORE_FOLDER)) / STORE_FILE
 
 
 async def async_start(hass: HomeAssistant, entry: HomeIQConfigEntry) -> HomeIQData:

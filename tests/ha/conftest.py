@@ -7,6 +7,7 @@ from pathlib import Path
 
 from custom_components.homeiq.const import DOMAIN  # first: the test plugin ships a custom_components of its own
 from custom_components.homeiq.engine.model import Event, EventKind, EventQuery
+from custom_components.homeiq.places import Places
 from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -24,6 +25,11 @@ type Flush = Callable[[], Awaitable[int]]
 type Stored = Callable[..., Awaitable[list[Event]]]
 
 _BUCKETS = count(1)
+
+
+def store_path(hass: HomeAssistant) -> Path:
+    """Return where the store's file is by default."""
+    return Places.of(hass).inside
 
 
 @pytest.fixture

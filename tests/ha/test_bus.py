@@ -10,7 +10,7 @@ from typing import Any
 from custom_components.homeiq.adapters.service_data import keep_service_data
 from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.engine.model import Event, EventKind, Origin
-from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData, store_path
+from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant.auth.models import User
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.core import Context, HomeAssistant, ServiceCall
@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from tests.ha.conftest import Flush, Stored
+from tests.ha.conftest import Flush, Stored, store_path
 
 HELPERS: Mapping[str, Any] = {
     "input_boolean": {"lamp": {}, "fan": {}, "trigger": {}, "night": {}},

@@ -12,7 +12,7 @@ from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.coordinator import UPDATE_INTERVAL
 from custom_components.homeiq.engine.model import StoreError
 from custom_components.homeiq.engine.store import remove_files
-from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData, store_path
+from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from syrupy.assertion import SnapshotAssertion
 
-from tests.ha.conftest import EntryOf, Flush
+from tests.ha.conftest import EntryOf, Flush, store_path
 
 PROBLEM = "binary_sensor.homeiq_ingestion_problem"
 CONNECTED = "binary_sensor.homeiq_store_connectivity"

@@ -6,12 +6,12 @@ import timeit
 
 from custom_components.homeiq.adapters.log_records import LogDecoder, scrub
 from custom_components.homeiq.engine.model import EventKind, Origin
-from custom_components.homeiq.runtime import HomeIQConfigEntry, store_path
+from custom_components.homeiq.runtime import HomeIQConfigEntry
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.core import HomeAssistant
 import pytest
 
-from tests.ha.conftest import Stored
+from tests.ha.conftest import Stored, store_path
 
 
 @pytest.mark.usefixtures("entry")

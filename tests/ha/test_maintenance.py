@@ -14,7 +14,7 @@ from custom_components.homeiq.engine.model import StoreError
 from custom_components.homeiq.engine.store import Follower, RetentionReport, Store
 from custom_components.homeiq.places import Places
 from custom_components.homeiq.replica_settings import replica_name
-from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData, store_path
+from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from custom_components.homeiq.transfers import TransferKind
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
@@ -23,7 +23,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from tests.ha.conftest import Flush
+from tests.ha.conftest import Flush, store_path
 
 DAY_S = 86_400.0
 

@@ -13,7 +13,7 @@ from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.engine.model import QueryError
 from custom_components.homeiq.engine.replica._errors import Reason
 from custom_components.homeiq.engine.store import Store
-from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData, store_path
+from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant.auth.models import User
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
@@ -22,7 +22,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.filters import props
 
-from tests.ha.conftest import Flush, Stored
+from tests.ha.conftest import Flush, Stored, store_path
 from tests.ha.connecting import connect
 from tests.servers.face_process import FaceProcess
 

@@ -15,7 +15,7 @@ import weakref
 from custom_components.homeiq import runtime
 from custom_components.homeiq.const import DOMAIN
 from custom_components.homeiq.engine.store import SCHEMA_VERSION
-from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData, store_path
+from custom_components.homeiq.runtime import HomeIQConfigEntry, HomeIQData
 from homeassistant import block_async_io
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import CoreState, HomeAssistant
@@ -23,7 +23,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
 
-from tests.ha.conftest import EntryOf, Flush, Stored
+from tests.ha.conftest import EntryOf, Flush, Stored, store_path
 from tests.ha.connecting import connect
 from tests.servers.face_process import FaceProcess
 

@@ -63,7 +63,8 @@ class ReplicaHistory(HistoryReader):
     ) -> None:
         """Take the connection, the server's language and the seconds after which a request has failed.
 
-        Without a language the server is asked, each time, what it is. Raises InfluxError for a replica that does not hold all of an event.
+        Without a language the server is asked, each time, what it is. Raises InfluxError for a replica that does not
+        hold all of an event.
         """
         if settings.layout is not Layout.LEAN or settings.metrics_only:
             raise settings.error(

@@ -16,7 +16,6 @@ from ..model import Span
 
 HOUR_US: Final = 3_600_000_000
 SPAN_TO_CODE: Final = {Span.HOUR: 0, Span.DAY: 1}
-CODE_TO_SPAN: Final = {code: span for span, code in SPAN_TO_CODE.items()}
 # A device without a clock may date events in 1970; what is later than this is nonsense.
 FIRST_US: Final = 0
 END_US: Final = 4_102_444_800_000_000  # 2100-01-01
